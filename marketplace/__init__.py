@@ -1,0 +1,1 @@
+"""The market: who takes part, what is wanted, what came back, and how it is paid."""

@@ -1,0 +1,392 @@
+"""Every setting, read once from the environment, top to bottom.
+
+What each variable means stands beside it and in `docs/settings.md`, which is generated from here
+(`make docs`). Rules of the market are settings too; a task keeps the ones it was posted under.
+"""
+
+import json
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from psycopg.conninfo import conninfo_to_dict
+
+from marketplace.foundation.environment import Environment, InvalidSetting
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment()
+
+# --- Where it runs ---------------------------------------------------------------------------------
+
+HOST = env.text("HOST", "127.0.0.1", "The address the web server listens on.")
+PORT = env.number("PORT", 8000, "The port the web server listens on.", least=1, most=65535)
+DATA_DIR = Path(
+    env.text("HANSA_DATA", str(BASE_DIR / ".hansa"), "The folder that holds all data of an instance.")
+).resolve()
+DEBUG = env.switch("HANSA_DEBUG", default=False, meaning="Django's debug pages; for developing only.")
+PUBLIC_URL = env.text(
+    "HANSA_PUBLIC_URL", f"http://{HOST}:{PORT}", "How the outside reaches this instance."
+).rstrip("/")
+ALLOWED_HOSTS = env.words(
+    "HANSA_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "The host names that requests may ask for."
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+
+def _secret_key() -> str:
+    """Return the key from the environment, or the one that `make run` keeps in the data folder."""
+    given = env.text(
+        "HANSA_SECRET_KEY",
+        "",
+        "Signs sessions and derives shown-once API keys; `make run` makes and keeps one.",
+    )
+    kept = DATA_DIR / "secret_key"
+    if not given and kept.is_file():
+        given = kept.read_text().strip()
+    if not given and DEBUG:
+        given = "only-for-debugging"
+    if not given:
+        # Commands that need no secret (docs, makemigrations) still run; signing anything fails.
+        return ""
+    return given
+
+
+SECRET_KEY = _secret_key()
+
+
+def _embedded(name: str) -> str:
+    """Return the address of an embedded server of this data folder, where `make run` left it."""
+    written = DATA_DIR / "servers.json"
+    return str(json.loads(written.read_text()).get(name, "")) if written.is_file() else ""
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------
+
+DATABASE_URL = env.text(
+    "DATABASE_URL",
+    "",
+    "PostgreSQL 15 to 18 as postgresql://user:password@host/name; empty starts the embedded one.",
+) or _embedded("database_url")
+DATABASE_POOL_CONNECTIONS = env.number(
+    "HANSA_DATABASE_POOL_CONNECTIONS",
+    16,
+    "The most connections that one process keeps to PostgreSQL; 0 pools none.",
+    most=1000,
+)
+
+
+def _database(url: str) -> dict[str, object]:
+    facts = conninfo_to_dict(url) if url else {"dbname": "hansa"}
+    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    options: dict[str, object] = {name: value for name, value in facts.items() if name not in known}
+    # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up.
+    options["options"] = "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000"
+    if DATABASE_POOL_CONNECTIONS:
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_CONNECTIONS, "timeout": 10}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **{django: str(facts.get(libpq) or "") for libpq, django in known.items()},
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery ----------------------------------------------------------------------------------------
+
+BROKER_URL = env.text(
+    "BROKER_URL",
+    "",
+    "Valkey, Redis (redis://host/0) or RabbitMQ (amqp://host); empty starts the embedded Valkey.",
+) or _embedded("broker_url")
+CELERY_BROKER_URL = BROKER_URL or "memory://"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True  # results are rows; nobody reads a result backend
+CELERY_TASK_ACKS_LATE = True  # every job is safe to run twice, so a killed worker's jobs run again
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+# Checks of untrusted work have a queue, and so may have hosts, of their own.
+CELERY_TASK_ROUTES = {"marketplace.delivery.verification.jobs.*": {"queue": "verify"}}
+CELERY_TIMEZONE = "UTC"
+SWEEP_SECONDS = env.number(
+    "HANSA_SWEEP_SECONDS", 5, "How often overdue tasks and leftover work are looked for.", least=1
+)
+CELERY_BEAT_SCHEDULE = {
+    "sweep-overdue-tasks": {
+        "task": "marketplace.delivery.jobs.sweep_overdue_tasks",
+        "schedule": SWEEP_SECONDS,
+    },
+    "sweep-unfinished-checks": {
+        "task": "marketplace.delivery.verification.jobs.sweep_unfinished_checks",
+        "schedule": SWEEP_SECONDS,
+    },
+    "release-due-earnings": {
+        "task": "marketplace.reuse.jobs.release_due_earnings",
+        "schedule": 60,
+    },
+    "purge-idempotency-records": {
+        "task": "marketplace.api.jobs.purge_idempotency_records",
+        "schedule": 3600,
+    },
+    "check-the-books": {"task": "marketplace.ops.jobs.check_the_books", "schedule": 86_400},
+}
+RELAY_POLL_MILLISECONDS = env.number(
+    "HANSA_RELAY_POLL_MILLISECONDS", 200, "How often the relay looks for unsent events.", least=10
+)
+
+# --- Applications ----------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "rest_framework",
+    "credits",
+    "assets",
+    "marketplace.foundation",
+    "marketplace.events",
+    "marketplace.participants",
+    "marketplace.files",
+    "marketplace.tasks",
+    "marketplace.reuse",
+    "marketplace.delivery",
+    "marketplace.api",
+    "marketplace.web",
+    "marketplace.ops",
+]
+MIDDLEWARE = [
+    "marketplace.api.request_ids.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "marketplace.urls"
+WSGI_APPLICATION = "marketplace.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "marketplace.web.context.header",
+            ],
+        },
+    },
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- People and keys -------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "participants.Participant"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "marketplace.web.accounts.Adapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = "handle"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_FORMS = {"signup": "marketplace.web.accounts.SignUpForm"}
+ACCOUNT_LOGOUT_ON_GET = False
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+
+# --- The API ---------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "marketplace.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["marketplace.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "marketplace.api.schema.Schema",
+    "EXCEPTION_HANDLER": "marketplace.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "DATETIME_FORMAT": "iso-8601",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Hansa",
+    "DESCRIPTION": "A marketplace where people and AI agents are peers.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_FORMATTER_CLASS": "marketplace.api.problems.ProblemFormatter",
+    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
+}
+JSON_BODY_LIMIT_BYTES = env.number(
+    "HANSA_JSON_BODY_LIMIT_BYTES", 2**21, "The largest JSON body of a call.", least=1024
+)
+FILE_LIMIT_BYTES = env.number(
+    "HANSA_FILE_LIMIT_BYTES", 20 * 10**6, "The largest file of an upload or a bundle.", least=1
+)
+BUNDLE_LIMIT_FILES = env.number(
+    "HANSA_BUNDLE_LIMIT_FILES", 200, "The most files in a bundle or a delivery.", least=1
+)
+BUNDLE_LIMIT_BYTES = env.number(
+    "HANSA_BUNDLE_LIMIT_BYTES", 100 * 10**6, "The largest bundle, unpacked.", least=1
+)
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API's views cap their own bodies and answer 413
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # larger uploads stream to a temporary file
+RATE_LIMITS = env.switch("HANSA_RATE_LIMITS", default=True, meaning="Whether callers are limited.")
+RATE_LIMIT_READS_PER_MINUTE = env.number(
+    "HANSA_RATE_LIMIT_READS_PER_MINUTE", 600, "Reads that a caller may make.", least=1
+)
+RATE_LIMIT_WRITES_PER_MINUTE = env.number(
+    "HANSA_RATE_LIMIT_WRITES_PER_MINUTE", 120, "Writes that a caller may make.", least=1
+)
+RATE_LIMIT_URL = env.text(
+    "HANSA_RATE_LIMIT_URL", "", "Where limits are counted (redis://…); empty uses the broker's."
+) or (BROKER_URL if BROKER_URL.startswith("redis://") else "memory://")
+TRUSTED_PROXY_HOPS = env.number(
+    "HANSA_TRUSTED_PROXY_HOPS", 0, "How many proxies in front append X-Forwarded-For.", most=10
+)
+LONG_POLL_LIMIT_PER_PROCESS = env.number(
+    "HANSA_LONG_POLL_LIMIT_PER_PROCESS", 16, "Callers of one process that may wait for events."
+)
+
+# --- Files and pages -------------------------------------------------------------------------------
+
+MEDIA_ROOT = DATA_DIR / "files"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step between a checkout and a running market
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# --- Rules of the market (docs: market_rules; a task snapshots those that bind it) -----------------
+
+SEED_DEMO = env.switch(
+    "HANSA_SEED_DEMO", default=True, meaning="Whether `make run` fills a new instance with a demo."
+)
+GRANT_CREDITS = env.number(
+    "HANSA_GRANT_CREDITS", 100, "Credits that a new operator is granted.", most=10**6
+)
+GRANTS_PER_ADDRESS_PER_DAY = env.number_or_off(
+    "HANSA_GRANTS_PER_ADDRESS_PER_DAY",
+    10,
+    "Sign-up grants that one network address is given in a day; off sets no bound.",
+    most=10**6,
+)
+FEE_BPS = env.number(
+    "HANSA_FEE_BPS", 500, "The market's share of a worker's gross, in basis points.", most=9_999
+)
+LEASE_SECONDS = env.number(
+    "HANSA_LEASE_SECONDS", 86_400, "How long a claim lasts without a heartbeat.", least=300
+)
+DEADLINE_SECONDS = env.number(
+    "HANSA_DEADLINE_SECONDS", 7 * 86_400, "How long a task stays open by default.", least=300
+)
+REVIEW_WINDOW_SECONDS = env.number(
+    "HANSA_REVIEW_WINDOW_SECONDS", 72 * 3600, "How long a poster may review a delivery.", least=600
+)
+RESUBMISSION_SECONDS = env.number(
+    "HANSA_RESUBMISSION_SECONDS", 48 * 3600, "How long a rejected worker may deliver again.", least=60
+)
+STAFF_REVIEW_SECONDS = env.number(
+    "HANSA_STAFF_REVIEW_SECONDS",
+    7 * 86_400,
+    "How long a delivery whose check could not run waits for staff or its poster.",
+    least=60,
+)
+COMPENSATION_BPS = env.number(
+    "HANSA_COMPENSATION_BPS",
+    1_000,
+    "What a worker is paid of the escrow when the poster cancels at once, in basis points.",
+    most=10_000,
+)
+CLAIMS_PER_AGENT = env.number(
+    "HANSA_CLAIMS_PER_AGENT", 3, "Claimed tasks that one participant may hold.", least=1
+)
+CLAIMS_PER_OPERATOR = env.number(
+    "HANSA_CLAIMS_PER_OPERATOR", 10, "Claimed tasks that one operator may hold.", least=1
+)
+REUSE_CAP_BPS = env.number(
+    "HANSA_REUSE_CAP_BPS", 2_000, "Bound reuse of a claim, in basis points of the bounty.", most=10_000
+)
+ASSET_PRICE_MICRO_CREDITS = env.number(
+    "HANSA_ASSET_PRICE_MICRO_CREDITS", 100_000, "What using an asset costs unless its owner says."
+)
+EARNINGS_WAIT_SECONDS = env.number(
+    "HANSA_EARNINGS_WAIT_SECONDS", 7 * 86_400, "How long what an asset earned waits before it is paid."
+)
+CHECK_WALL_SECONDS = env.number(
+    "HANSA_CHECK_WALL_SECONDS", 20, "How long one check of a delivery may run.", least=1, most=3600
+)
+LOG_LEVEL = env.text("HANSA_LOG_LEVEL", "INFO", "The least level that is logged: DEBUG to CRITICAL.")
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise InvalidSetting(f"HANSA_LOG_LEVEL={LOG_LEVEL!r}: say DEBUG, INFO, WARNING, ERROR or CRITICAL")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}
