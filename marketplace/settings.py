@@ -19,10 +19,31 @@ env = Environment()
 
 HOST = env.text("HOST", "127.0.0.1", "The address the web server listens on.")
 PORT = env.number("PORT", 8000, "The port the web server listens on.", least=1, most=65535)
+WEB_PROCESSES = env.number(
+    "HANSA_WEB_PROCESSES",
+    2,
+    "Processes of the web server that `make run` starts.",
+    least=1,
+    most=64,
+)
+WEB_THREADS_PER_PROCESS = env.number(
+    "HANSA_WEB_THREADS_PER_PROCESS",
+    24,
+    "Requests that one web process answers at a time, the waiting ones among them.",
+    least=1,
+    most=1000,
+)
+WORKER_PROCESSES = env.number(
+    "HANSA_WORKER_PROCESSES", 2, "Jobs that `make run` works on at a time.", least=1, most=64
+)
 DATA_DIR = Path(
-    env.text("HANSA_DATA", str(BASE_DIR / ".hansa"), "The folder that holds all data of an instance.")
+    env.text(
+        "HANSA_DATA", str(BASE_DIR / ".hansa"), "The folder that holds all data of an instance."
+    )
 ).resolve()
-DEBUG = env.switch("HANSA_DEBUG", default=False, meaning="Django's debug pages; for developing only.")
+DEBUG = env.switch(
+    "HANSA_DEBUG", default=False, meaning="Django's debug pages; for developing only."
+)
 PUBLIC_URL = env.text(
     "HANSA_PUBLIC_URL", f"http://{HOST}:{PORT}", "How the outside reaches this instance."
 ).rstrip("/")
@@ -61,11 +82,13 @@ def _embedded(name: str) -> str:
 
 # --- PostgreSQL ------------------------------------------------------------------------------------
 
-DATABASE_URL = env.text(
+_database_url = env.text(
     "DATABASE_URL",
     "",
     "PostgreSQL 15 to 18 as postgresql://user:password@host/name; empty starts the embedded one.",
-) or _embedded("database_url")
+)
+EMBEDS_POSTGRES = not _database_url
+DATABASE_URL = _database_url or _embedded("database_url")
 DATABASE_POOL_CONNECTIONS = env.number(
     "HANSA_DATABASE_POOL_CONNECTIONS",
     16,
@@ -76,11 +99,17 @@ DATABASE_POOL_CONNECTIONS = env.number(
 
 def _database(url: str) -> dict[str, object]:
     facts = conninfo_to_dict(url) if url else {"dbname": "hansa"}
-    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    known = {
+        "dbname": "NAME",
+        "user": "USER",
+        "password": "PASSWORD",
+        "host": "HOST",
+        "port": "PORT",
+    }
     options: dict[str, object] = {name: value for name, value in facts.items() if name not in known}
     # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up.
     options["options"] = "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000"
-    if DATABASE_POOL_CONNECTIONS:
+    if DATABASE_POOL_CONNECTIONS and url:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_CONNECTIONS, "timeout": 10}
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -94,12 +123,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery ----------------------------------------------------------------------------------------
 
-BROKER_URL = env.text(
+_broker_url = env.text(
     "BROKER_URL",
     "",
     "Valkey, Redis (redis://host/0) or RabbitMQ (amqp://host); empty starts the embedded Valkey.",
-) or _embedded("broker_url")
-CELERY_BROKER_URL = BROKER_URL or "memory://"
+)
+EMBEDS_VALKEY = not _broker_url
+BROKER_URL = _broker_url or _embedded("broker_url")
+CELERY_BROKER_URL = BROKER_URL or "memory://localhost/"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True  # results are rows; nobody reads a result backend
 CELERY_TASK_ACKS_LATE = True  # every job is safe to run twice, so a killed worker's jobs run again
@@ -109,7 +140,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # Checks of untrusted work have a queue, and so may have hosts, of their own.
-CELERY_TASK_ROUTES = {"marketplace.delivery.verification.jobs.*": {"queue": "verify"}}
+CELERY_TASK_ROUTES = {"marketplace.delivery.verification.jobs.run_check": {"queue": "verify"}}
 CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.number(
     "HANSA_SWEEP_SECONDS", 5, "How often overdue tasks and leftover work are looked for.", least=1
@@ -150,7 +181,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "csp",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
@@ -227,7 +257,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = "handle"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_FORMS = {"signup": "marketplace.web.accounts.SignUpForm"}
+# ACCOUNT_FORMS = {"signup": "marketplace.web.accounts.SignUpForm"}
 ACCOUNT_LOGOUT_ON_GET = False
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -348,7 +378,10 @@ REVIEW_WINDOW_SECONDS = env.number(
     "HANSA_REVIEW_WINDOW_SECONDS", 72 * 3600, "How long a poster may review a delivery.", least=600
 )
 RESUBMISSION_SECONDS = env.number(
-    "HANSA_RESUBMISSION_SECONDS", 48 * 3600, "How long a rejected worker may deliver again.", least=60
+    "HANSA_RESUBMISSION_SECONDS",
+    48 * 3600,
+    "How long a rejected worker may deliver again.",
+    least=60,
 )
 STAFF_REVIEW_SECONDS = env.number(
     "HANSA_STAFF_REVIEW_SECONDS",
@@ -369,20 +402,29 @@ CLAIMS_PER_OPERATOR = env.number(
     "HANSA_CLAIMS_PER_OPERATOR", 10, "Claimed tasks that one operator may hold.", least=1
 )
 REUSE_CAP_BPS = env.number(
-    "HANSA_REUSE_CAP_BPS", 2_000, "Bound reuse of a claim, in basis points of the bounty.", most=10_000
+    "HANSA_REUSE_CAP_BPS",
+    2_000,
+    "Bound reuse of a claim, in basis points of the bounty.",
+    most=10_000,
 )
 ASSET_PRICE_MICRO_CREDITS = env.number(
     "HANSA_ASSET_PRICE_MICRO_CREDITS", 100_000, "What using an asset costs unless its owner says."
 )
 EARNINGS_WAIT_SECONDS = env.number(
-    "HANSA_EARNINGS_WAIT_SECONDS", 7 * 86_400, "How long what an asset earned waits before it is paid."
+    "HANSA_EARNINGS_WAIT_SECONDS",
+    7 * 86_400,
+    "How long what an asset earned waits before it is paid.",
 )
 CHECK_WALL_SECONDS = env.number(
     "HANSA_CHECK_WALL_SECONDS", 20, "How long one check of a delivery may run.", least=1, most=3600
 )
-LOG_LEVEL = env.text("HANSA_LOG_LEVEL", "INFO", "The least level that is logged: DEBUG to CRITICAL.")
+LOG_LEVEL = env.text(
+    "HANSA_LOG_LEVEL", "INFO", "The least level that is logged: DEBUG to CRITICAL."
+)
 if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
-    raise InvalidSetting(f"HANSA_LOG_LEVEL={LOG_LEVEL!r}: say DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    raise InvalidSetting(
+        f"HANSA_LOG_LEVEL={LOG_LEVEL!r}: say DEBUG, INFO, WARNING, ERROR or CRITICAL"
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -390,3 +432,4 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
+DECLARED_VARIABLES = tuple(env.declared)  # what `manage.py document_settings` writes down

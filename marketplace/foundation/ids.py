@@ -43,4 +43,4 @@ def decode(prefix: str, text: str) -> uuid.UUID:
         raise WrongIdType(expected=prefix, given=text) from None
     if parsed.prefix != prefix:
         raise WrongIdType(expected=prefix, given=text)
-    return parsed.uuid
+    return uuid.UUID(bytes=parsed.uuid_bytes)  # the library's own UUID is not the standard one

@@ -1,0 +1,1 @@
+"""JSON over HTTP: the contract for programs. It translates, calls one use case, translates back."""

@@ -1,0 +1,127 @@
+"""Serializer fields for the contract's own types: credits, ids, strict bodies and queries."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from credits import amounts
+from marketplace.api.parsers import check_storable
+from marketplace.foundation import ids
+
+CREDITS_SCHEMA = {
+    "type": "string",
+    "pattern": r"^-?\d+(\.\d{1,6})?$",
+    "description": "Credits as a decimal string with at most 6 places.",
+    "examples": ["25", "0.1"],
+}
+
+
+@extend_schema_field(CREDITS_SCHEMA)
+class CreditsField(serializers.Field[int, Any, str, Any]):
+    """Micro-credits inside, a decimal string outside; whole JSON numbers are read as well."""
+
+    default_error_messages = {"out_of_bounds": "Send a positive amount."}
+
+    def __init__(self, *, positive: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+        self.positive = positive
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: object) -> int:
+        try:
+            micro = amounts.parse(data)
+        except amounts.MalformedAmount as error:
+            raise ValidationError(str(error), code=error.code) from error
+        if self.positive and micro == 0:
+            self.fail("out_of_bounds")
+        return micro
+
+    def to_representation(self, value: int) -> str:
+        return amounts.format(value)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class IdField(serializers.Field[uuid.UUID, str, str, Any]):
+    """A public id of one type."""
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+        self.prefix = prefix
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: object) -> uuid.UUID:
+        if not isinstance(data, str):
+            raise ValidationError(
+                f"Expected an id that starts with {self.prefix}_.", code="invalid"
+            )
+        try:
+            return ids.decode(self.prefix, data)
+        except ids.WrongIdType as error:
+            raise ValidationError(f"{error}.", code="wrong_id_type") from error
+
+    def to_representation(self, value: uuid.UUID) -> str:
+        return ids.encode(self.prefix, value)
+
+
+class TextField(serializers.CharField):
+    """A text as given: not trimmed, and a number is not a text."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+        kwargs.setdefault("trim_whitespace", False)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: object) -> str:
+        if not isinstance(data, str):
+            raise ValidationError("Send a string.", code="invalid")
+        return super().to_internal_value(data)
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A JSON integer; "5" and 5.0 are not."""
+
+    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - JSON
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise ValidationError("Send a whole number.", code="invalid")
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a typo must not be silently dropped."""
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(data, Mapping):
+            unknown = sorted(str(name) for name in data if name not in self.fields)
+            if unknown:
+                known = ", ".join(sorted(self.fields))
+                raise ValidationError(
+                    {
+                        name[:100]: [
+                            serializers.ErrorDetail(
+                                f"Unknown field; this call takes {known}.", code="unknown_field"
+                            )
+                        ]
+                        for name in unknown[:20]
+                    }
+                )
+        return super().to_internal_value(data)
+
+
+class QuerySerializer(StrictSerializer):
+    """Query parameters; each may stand once, and all must be known."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+        data = kwargs.get("data")
+        if data is not None:
+            kwargs["data"] = {name: data.get(name) for name in data}
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - a query
+        for name, value in data.items():
+            try:
+                check_storable(str(value))
+            except ValueError as error:
+                raise ValidationError({name: [f"{error}."]}, code="invalid") from error
+        return super().to_internal_value(data)

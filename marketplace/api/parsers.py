@@ -1,0 +1,89 @@
+"""Reading JSON bodies strictly: within a size, without surprises, storable as it stands."""
+
+import codecs
+import json
+from collections.abc import Mapping
+from typing import Any, BinaryIO, NoReturn
+
+from django.conf import settings
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser
+
+
+class BodyTooLarge(APIException):
+    """The body is larger than this call takes."""
+
+    status_code = 413
+    default_code = "body_too_large"
+    default_detail = "The body is larger than this call takes."
+
+
+class StrictJSONParser(JSONParser):
+    """JSON as RFC 8259 has it, refusing what would mean two things or cannot be stored.
+
+    No NaN, no name twice in an object, no NUL and no half of a surrogate pair: PostgreSQL stores
+    neither, and finding out there would be an error of the server.
+    """
+
+    def parse(
+        self,
+        stream: BinaryIO,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        view = (parser_context or {}).get("view")
+        limit = getattr(view, "body_limit_bytes", None) or settings.JSON_BODY_LIMIT_BYTES
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise BodyTooLarge(f"A body here is at most {limit} bytes.")
+        try:
+            text = codecs.decode(body, "utf-8")
+            value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
+            _check_texts(value)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.", code="malformed_json") from None
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8.", code="malformed_json") from None
+        except ValueError as error:
+            raise ParseError(
+                f"The body is not JSON: {error}"[:300], code="malformed_json"
+            ) from None
+        return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:50]!r} stands twice in one object")
+    return found
+
+
+def _check_texts(value: object) -> None:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            check_storable(item)
+        elif isinstance(item, dict):
+            stack.extend(item.keys())
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+
+
+def check_storable(text: str) -> None:
+    """Check that PostgreSQL can store a text.
+
+    Raises:
+        ValueError: It has a NUL character, or half of a surrogate pair.
+    """
+    if "\0" in text:
+        raise ValueError("a text contains a NUL character")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("a text contains half of a surrogate pair")

@@ -1,0 +1,1 @@
+"""What came back: deliveries, their verification, and acceptance."""

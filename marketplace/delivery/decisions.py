@@ -1,0 +1,83 @@
+"""Accepting and rejecting a delivery, whoever decides: the poster, the checks or the clock.
+
+Callers hold the task's lock and have asked whether the verb is permitted.
+"""
+
+from datetime import datetime, timedelta
+
+from credits import amounts
+from marketplace.delivery.models import Delivery, DeliveryState
+from marketplace.events.log import record
+from marketplace.participants.models import Participant
+from marketplace.tasks import ending
+from marketplace.tasks.models import Settlement, Task
+from marketplace.tasks.states import Role
+
+
+def accept(
+    task: Task,
+    delivery: Delivery,
+    verb: str,
+    *,
+    roles: frozenset[Role],
+    actor: Participant | None,
+    at: datetime,
+    rating: int | None = None,
+    comment: str = "",
+) -> Settlement:
+    """Accept a delivery and settle the escrow."""
+    parties = task.parties
+    task.advance(verb, roles=roles, at=at)
+    settlement = ending.end_accepted(task, at=at)
+    ending.save_transition(task)
+    delivery.state, delivery.decided_at = DeliveryState.ACCEPTED, at
+    delivery.rating, delivery.comment = rating, comment
+    delivery.save(update_fields=["state", "decided_at", "rating", "comment"])
+    record(
+        "delivery.accepted",
+        subject=delivery.subject,
+        actor=actor.pk if actor else None,
+        readers=parties,
+        notified=parties,
+        data={
+            "task": task.public_id,
+            "by": verb,
+            "wages": amounts.format(settlement.wages),
+            "fee": amounts.format(settlement.fee),
+            "royalties": amounts.format(settlement.royalties),
+        },
+    )
+    return settlement
+
+
+def reject(
+    task: Task,
+    delivery: Delivery,
+    verb: str,
+    *,
+    roles: frozenset[Role],
+    actor: Participant | None,
+    at: datetime,
+    reason: str,
+    requirement: int | None = None,
+) -> None:
+    """Reject a delivery; the worker may deliver again until `resubmit_by`."""
+    task.advance(verb, roles=roles, at=at)
+    claim = task.claim
+    assert claim is not None, "a submitted task is held"
+    claim.rejections += 1
+    claim.save(update_fields=["rejections"])
+    task.stop_review()
+    task.resubmit_by = at + timedelta(seconds=task.resubmission_seconds)
+    ending.save_transition(task)
+    delivery.state, delivery.decided_at = DeliveryState.REJECTED, at
+    delivery.reason, delivery.requirement = reason, requirement
+    delivery.save(update_fields=["state", "decided_at", "reason", "requirement"])
+    record(
+        "delivery.rejected",
+        subject=delivery.subject,
+        actor=actor.pk if actor else None,
+        readers=task.parties,
+        notified=task.parties,
+        data={"task": task.public_id, "by": verb, "reason": reason, "requirement": requirement},
+    )

@@ -1,0 +1,1 @@
+"""What is done with deliveries: one module per verb."""

@@ -1,0 +1,143 @@
+"""The worker delivers."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from marketplace.delivery import review
+from marketplace.delivery.models import Delivery, DeliveryFile
+from marketplace.delivery.verification.runs import create_runs
+from marketplace.events.log import record
+from marketplace.files.attachments import files_to_attach
+from marketplace.foundation.transactions import use_case
+from marketplace.participants.models import Participant
+from marketplace.tasks import deadlines, permissions
+from marketplace.tasks.ending import save_transition
+from marketplace.tasks.models import Acceptance, Task
+
+MOST_AUTOMATIC_DELIVERIES = 3  # per operator, on a task that checks accept (rule 18)
+
+
+class DeliveriesExhausted(Exception):
+    """An operator has delivered as often as it may on a task that checks accept.
+
+    Attributes:
+        most: How often that is.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(f"at most {most} deliveries on a task that checks accept")
+        self.most = most
+
+
+class UnknownRequirement(Exception):
+    """Evidence or a rejection names a requirement that the task does not list.
+
+    Attributes:
+        requirement: The index that was named.
+        listed: How many requirements the task lists.
+    """
+
+    def __init__(self, *, requirement: int, listed: int) -> None:
+        super().__init__(f"the task lists {listed} requirements; there is no index {requirement}")
+        self.requirement = requirement
+        self.listed = listed
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is delivered.
+
+    Attributes:
+        summary: In words.
+        result: JSON that checks look at; None where there is none.
+        files: The worker's uploads, in order.
+        uses: Assets that helped, as `owner/name@version`.
+        evidence: `{requirement, note}` entries.
+        usage: `{seconds?, tokens?, cost?}` as the worker states it.
+    """
+
+    summary: str
+    result: object = None
+    files: Sequence[uuid.UUID] = ()
+    uses: Sequence[str] = ()
+    evidence: Sequence[Mapping[str, object]] = ()
+    usage: Mapping[str, object] | None = None
+
+
+@use_case
+def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> Delivery:
+    """Deliver on a claimed task; its checks start when this has been committed.
+
+    Args:
+        task_id: Which task.
+        actor: Its worker.
+        work: What is delivered.
+
+    Raises:
+        Task.DoesNotExist: No such task.
+        IllegalTransition, NotPermitted: See `permissions.require`.
+        UnknownFile: A file that is not the actor's.
+        UnknownRequirement: Evidence for something that the task does not list.
+        DeliveriesExhausted: Once more than the terms of an automatic task allow.
+
+    Locks: the task.
+    """
+    task, now = Task.objects.lock(task_id)
+    deadlines.require_current(task, now)
+    roles = task.roles_of(actor)
+    permissions.require(task, "submit", roles, now)
+    earlier = Delivery.objects.filter(task=task)
+    if task.acceptance == Acceptance.AUTOMATIC:
+        by_operator = earlier.filter(claim__operator=actor.operator_key).count()
+        if by_operator >= MOST_AUTOMATIC_DELIVERIES:
+            raise DeliveriesExhausted(most=MOST_AUTOMATIC_DELIVERIES)
+    for entry in work.evidence:
+        require_listed(task, entry["requirement"])
+    files = files_to_attach(work.files, uploader=actor.pk)
+    delivery = Delivery.objects.create(
+        task=task,
+        claim_id=task.claim_id,
+        worker=actor,
+        number=earlier.count() + 1,
+        summary=work.summary,
+        result=work.result,
+        uses=list(work.uses),
+        evidence=list(work.evidence),
+        usage=dict(work.usage or {}),
+        created_at=now,
+    )
+    DeliveryFile.objects.bulk_create(
+        [
+            DeliveryFile(delivery=delivery, file=file, position=position)
+            for position, file in enumerate(files)
+        ]
+    )
+    runs = create_runs(delivery, task.verification)
+    task.advance("submit", roles=roles, at=now)
+    task.claim_expires_at = task.resubmit_by = None
+    if not any(run.required for run in runs):
+        delivery.checks_ended_at = now
+        delivery.save(update_fields=["checks_ended_at"])
+        review.begin(task, at=now)
+    save_transition(task)
+    record(
+        "delivery.submitted",
+        subject=delivery.subject,
+        actor=actor.pk,
+        readers=task.parties,
+        notified=[task.poster_id],
+        data={"task": task.public_id, "number": delivery.number, "checks": len(runs)},
+    )
+    return delivery
+
+
+def require_listed(task: Task, requirement: object) -> None:
+    """Check that the task lists the requirement with this index.
+
+    Raises:
+        UnknownRequirement: It does not.
+    """
+    assert isinstance(requirement, int)
+    if not 0 <= requirement < len(task.requirements):
+        raise UnknownRequirement(requirement=requirement, listed=len(task.requirements))

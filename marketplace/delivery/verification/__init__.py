@@ -1,0 +1,1 @@
+"""Verification: what a check says of a delivery, and how that is found out safely."""

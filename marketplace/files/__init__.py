@@ -1,0 +1,1 @@
+"""Uploads: content-addressed files, and who may read them."""

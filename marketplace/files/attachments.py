@@ -1,0 +1,31 @@
+"""Attaching files to other things."""
+
+import uuid
+from collections.abc import Sequence
+
+from marketplace.files.models import File
+
+
+class UnknownFile(Exception):
+    """A file that does not exist, or is not the actor's to attach.
+
+    Attributes:
+        index: Its place in the list that was given.
+    """
+
+    def __init__(self, *, index: int) -> None:
+        super().__init__(f"no file of yours at position {index}")
+        self.index = index
+
+
+def files_to_attach(ids: Sequence[uuid.UUID], *, uploader: uuid.UUID) -> list[File]:
+    """Return one's own files in the order of *ids*.
+
+    Raises:
+        UnknownFile: One of them is not there, or is somebody else's.
+    """
+    found = File.objects.in_bulk(ids) if ids else {}
+    for index, file_id in enumerate(ids):
+        if file_id not in found or found[file_id].uploader_id != uploader:
+            raise UnknownFile(index=index)
+    return [found[file_id] for file_id in ids]

@@ -1,0 +1,1 @@
+"""What participants do with files: one module per verb."""

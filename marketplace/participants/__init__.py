@@ -1,0 +1,1 @@
+"""Who takes part: people and agents, their operators, keys and wallets."""

@@ -1,0 +1,1 @@
+"""What participants do to themselves: one module per verb."""

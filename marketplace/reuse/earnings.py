@@ -1,0 +1,86 @@
+"""What authors earn: it waits in their pending account, then moves to their wallet (assets.md)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from credits import amounts, ledger
+from marketplace.events.log import Subject, record
+from marketplace.foundation import clock
+from marketplace.foundation.ids import encode
+from marketplace.participants.models import Participant, operator_key_of
+from marketplace.reuse.models import Earning
+
+BATCH = 500
+
+
+def payee(author: Participant) -> ledger.AccountId:
+    """Return the account that receives what *author* earns: pending, or at once the wallet."""
+    if settings.EARNINGS_WAIT_SECONDS:
+        return ledger.AccountId(author.earnings_account)
+    return ledger.AccountId(author.wallet_account)
+
+
+def due_from(at: datetime) -> datetime:
+    """Return when something that is earned now reaches the wallet."""
+    return at + timedelta(seconds=settings.EARNINGS_WAIT_SECONDS)
+
+
+def mark_earned(earnings: Iterable[Earning], *, at: datetime) -> None:
+    """Start the wait of earnings whose use is paid."""
+    ids = [earning.pk for earning in earnings]
+    paid_at = None if settings.EARNINGS_WAIT_SECONDS else at
+    Earning.objects.filter(pk__in=ids).update(due_at=due_from(at), paid_at=paid_at)
+
+
+def release_due(*, limit: int = BATCH) -> int:
+    """Move earnings whose wait is over into their authors' wallets and return how many.
+
+    One posting for each operator. Rows that another worker holds are skipped.
+
+    Transaction: its own. Locks: the earnings, then the accounts inside the posting.
+    """
+    with transaction.atomic():
+        due = list(
+            Earning.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("author__operator")
+            .annotate(operator=operator_key_of("author"))
+            .filter(paid_at=None, due_at__lte=clock.now())
+            .order_by("operator", "pk")[:limit]
+        )
+        by_operator: dict[object, list[Earning]] = {}
+        for earning in due:
+            by_operator.setdefault(earning.author.operator_key, []).append(earning)
+        # Ascending operators; wallets and pending accounts of one operator are opened together, so
+        # account locks ascend as well.
+        for earnings in sorted(
+            by_operator.values(), key=lambda rows: rows[0].author.wallet_account
+        ):
+            _release(earnings)
+        Earning.objects.filter(pk__in=[earning.pk for earning in due]).update(paid_at=F("due_at"))
+    return len(due)
+
+
+def _release(earnings: list[Earning]) -> None:
+    author = earnings[0].author
+    amount = sum(earning.amount for earning in earnings)
+    ledger.post(
+        reference=f"earned:{encode('earning', earnings[0].pk)}",
+        kind="earning",
+        legs=[
+            ledger.Leg(ledger.AccountId(author.earnings_account), -amount),
+            ledger.Leg(ledger.AccountId(author.wallet_account), amount),
+        ],
+        memo=f"{len(earnings)} earnings of assets, after their wait",
+        subject=author.paying.handle,
+    )
+    record(
+        "earnings.released",
+        subject=Subject("participant", author.paying.handle),
+        actor=None,
+        readers=[author.pk, author.operator_key],
+        data={"amount": amounts.format(amount), "earnings": len(earnings)},
+    )

@@ -1,0 +1,1 @@
+"""What participants do with assets: one module per verb."""

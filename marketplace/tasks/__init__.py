@@ -1,0 +1,1 @@
+"""What is wanted: tasks, claims on them, their deadlines and how their escrow ends."""

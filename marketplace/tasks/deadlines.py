@@ -1,0 +1,123 @@
+"""Limits of time: which one a task meets next, and what happens when it passes.
+
+Deadlines are columns. Whoever acts on a task checks them under its lock, so correctness never waits
+for the sweeper; the sweeper only makes things happen when nobody looks.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from enum import Enum
+
+from marketplace.foundation import clock
+from marketplace.foundation.transactions import Overdue, run_in_transaction
+from marketplace.tasks.models import Task
+from marketplace.tasks.states import TaskState
+
+
+class Limit(Enum):
+    """A limit of time, named by what its passing does."""
+
+    EXPIRE = "the deadline of an open or claimed task"
+    EXPIRE_CLAIM = "a lease, or the time to deliver again"
+    END_NOTICE = "the time that a worker has after the poster gave notice"
+    REMIND = "half of the review window"
+    LAPSE_REVIEW = "the review window"
+    LAPSE_STAFF = "the time that staff have for a delivery whose check could not run"
+
+
+Handler = Callable[[Task, datetime], None]
+
+_handlers: dict[Limit, Handler] = {}
+
+
+def when_passed(limit: Limit) -> Callable[[Handler], Handler]:
+    """Register what happens to a locked task when *limit* passes; it saves the task itself."""
+
+    def register(handler: Handler) -> Handler:
+        assert limit not in _handlers, f"{limit} has a handler"
+        _handlers[limit] = handler
+        return handler
+
+    return register
+
+
+def limits_of(task: Task) -> Iterator[tuple[datetime, Limit]]:
+    """Return every limit that runs for a task now (market_rules.md, "Time")."""
+    if task.state == TaskState.OPEN:
+        yield task.deadline, Limit.EXPIRE
+    elif task.state == TaskState.CLAIMED:
+        yield _limit_of_claim(task)
+    elif task.state == TaskState.SUBMITTED:
+        reviewing = (
+            (task.remind_at, Limit.REMIND),
+            (task.review_due_at, Limit.LAPSE_REVIEW),
+            (task.with_staff_until, Limit.LAPSE_STAFF),
+        )
+        for at, limit in reviewing:
+            if at is not None:
+                yield at, limit
+
+
+def _limit_of_claim(task: Task) -> tuple[datetime, Limit]:
+    if task.resubmit_by is not None:  # in place of lease, deadline and notice
+        if task.notice_ends_at is not None:
+            return task.resubmit_by, Limit.END_NOTICE
+        late = task.deadline <= task.resubmit_by
+        return task.resubmit_by, Limit.EXPIRE if late else Limit.EXPIRE_CLAIM
+    if task.notice_ends_at is not None:
+        return task.notice_ends_at, Limit.END_NOTICE
+    lease = task.claim_expires_at
+    assert lease is not None, "a claim without another limit has a lease"
+    return (task.deadline, Limit.EXPIRE) if task.deadline <= lease else (lease, Limit.EXPIRE_CLAIM)
+
+
+def schedule(task: Task) -> None:
+    """Set `due_at` to the task's next limit; every transition ends with this."""
+    task.due_at = min((at for at, _ in limits_of(task)), default=None)
+
+
+def passed(task: Task, at: datetime) -> Limit | None:
+    """Return the limit that has passed by *at*, the earliest of several."""
+    due = [(limit_at, limit) for limit_at, limit in limits_of(task) if limit_at <= at]
+    return min(due, key=lambda pair: pair[0])[1] if due else None
+
+
+def require_current(task: Task, at: datetime) -> None:
+    """Refuse to act on a task whose time has passed, until the clock has had its way.
+
+    Raises:
+        Overdue: `run_in_transaction` commits the due transition and runs the use case again.
+    """
+    if passed(task, at) is not None:
+        raise Overdue(lambda: apply_passed(task.pk))
+
+
+def apply_passed(task_id: uuid.UUID) -> bool:
+    """Do what is due on a task and say whether anything was.
+
+    Transaction: the caller's. Locks: the task, then what the transition needs.
+    """
+    task, now = Task.objects.lock(task_id)
+    limit = passed(task, now)
+    if limit is None:
+        return False
+    _handlers[limit](task, now)
+    return True
+
+
+BATCH = 200
+
+
+def sweep(*, limit: int = BATCH) -> int:
+    """Do what is due on up to *limit* tasks, each in a transaction of its own; return how many.
+
+    Any number of sweepers may run: each decision is taken again under the task's lock, so a task
+    that two sweepers chose changes once.
+    """
+    due = list(
+        Task.objects.filter(due_at__lte=clock.now())
+        .order_by("due_at")
+        .values_list("pk", flat=True)[:limit]
+    )
+    return sum(run_in_transaction(lambda task_id=task_id: apply_passed(task_id)) for task_id in due)

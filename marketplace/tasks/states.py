@@ -1,0 +1,134 @@
+"""The state machine of a task, as a table.
+
+Everything else reads it: `next_state`, the `permitted_actions` that callers are offered, the buttons
+of the pages, the diagram in `docs/states.md` and the trigger that refuses other changes of the
+column (both are checked against it by tests).
+"""
+
+from dataclasses import dataclass
+
+from django.db import models
+
+
+class TaskState(models.TextChoices):
+    """Where a task stands."""
+
+    CHECKING = "checking", "its checkers are being proven"
+    BLOCKED = "blocked", "waits for sibling subtasks"
+    OPEN = "open", "may be claimed"
+    OFFERED = "offered", "offered to one participant"
+    CLAIMED = "claimed", "somebody works on it"
+    SUBMITTED = "submitted", "a delivery awaits review"
+    DISPUTED = "disputed", "a panel decides"
+    CLOSING = "closing", "waits for its last child"
+    ACCEPTED = "accepted", "a delivery was accepted and paid"
+    CANCELLED = "cancelled", "called off, and refunded"
+    EXPIRED = "expired", "its deadline passed, and it was refunded"
+
+
+S = TaskState
+ENDED = frozenset({S.ACCEPTED, S.CANCELLED, S.EXPIRED})
+
+
+class Role(models.TextChoices):
+    """What somebody is to a task."""
+
+    POSTER = "poster"
+    WORKER = "worker"  # holds the claim
+    ANYONE = "anyone"  # may take work of this poster
+    CLOCK = "clock"  # a limit of time has passed
+    CHECKS = "checks"  # the required checks have ended
+
+
+R = Role
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One edge: who may do *verb* in state *source*, and where it leads."""
+
+    verb: str
+    source: TaskState
+    target: TaskState
+    role: Role
+
+
+# fmt: off
+TRANSITIONS = (
+    #          verb                source        target        who may
+    Transition("claim",            S.OPEN,       S.CLAIMED,    R.ANYONE),
+    Transition("edit",             S.OPEN,       S.OPEN,       R.POSTER),
+    Transition("cancel",           S.OPEN,       S.CANCELLED,  R.POSTER),
+    Transition("expire",           S.OPEN,       S.EXPIRED,    R.CLOCK),
+    Transition("heartbeat",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
+    Transition("submit",           S.CLAIMED,    S.SUBMITTED,  R.WORKER),
+    Transition("use_asset",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
+    Transition("abandon",          S.CLAIMED,    S.OPEN,       R.WORKER),
+    Transition("withdraw",         S.CLAIMED,    S.CANCELLED,  R.WORKER),  # abandons under notice
+    Transition("give_notice",      S.CLAIMED,    S.CLAIMED,    R.POSTER),
+    Transition("cancel_at_once",   S.CLAIMED,    S.CANCELLED,  R.POSTER),
+    Transition("end_notice",       S.CLAIMED,    S.CANCELLED,  R.CLOCK),
+    Transition("expire_claim",     S.CLAIMED,    S.OPEN,       R.CLOCK),
+    Transition("expire",           S.CLAIMED,    S.EXPIRED,    R.CLOCK),
+    Transition("accept",           S.SUBMITTED,  S.ACCEPTED,   R.POSTER),
+    Transition("reject",           S.SUBMITTED,  S.CLAIMED,    R.POSTER),
+    Transition("accept_by_checks", S.SUBMITTED,  S.ACCEPTED,   R.CHECKS),
+    Transition("reject_by_checks", S.SUBMITTED,  S.CLAIMED,    R.CHECKS),
+    Transition("remind",           S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
+    Transition("accept_by_silence", S.SUBMITTED, S.ACCEPTED,   R.CLOCK),
+    Transition("reject_by_silence", S.SUBMITTED, S.CLAIMED,    R.CLOCK),
+    Transition("hand_to_staff",    S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
+)
+# fmt: on
+
+
+class IllegalTransition(Exception):
+    """The state does not permit the verb, whoever asks.
+
+    Attributes:
+        verb: What was asked for.
+        state: Where the task stands.
+        hint: What the asker can do instead, or an empty string.
+    """
+
+    def __init__(self, *, verb: str, state: str, hint: str = "") -> None:
+        super().__init__(f"{verb} is not possible while the task is {state}")
+        self.verb = verb
+        self.state = state
+        self.hint = hint
+
+
+class NotPermitted(Exception):
+    """Somebody else's move.
+
+    Attributes:
+        verb: What was asked for.
+        reason: Why it is not this actor's, or an empty string.
+    """
+
+    def __init__(self, *, verb: str, reason: str = "") -> None:
+        super().__init__(reason or f"{verb} is somebody else's move")
+        self.verb = verb
+        self.reason = reason
+
+
+def next_state(state: TaskState, verb: str, roles: frozenset[Role]) -> TaskState:
+    """Return the state that *verb* leads to for somebody who holds *roles*.
+
+    Raises:
+        NotPermitted: The verb belongs to roles that the asker does not hold, in every state.
+        IllegalTransition: It is the asker's verb, but not in this state.
+    """
+    rows = [row for row in TRANSITIONS if row.verb == verb]
+    here = [row for row in rows if row.source == state]
+    for row in here:
+        if row.role in roles:
+            return row.target
+    if any(row.role in roles for row in rows) and not here:
+        raise IllegalTransition(verb=verb, state=state)
+    raise NotPermitted(verb=verb)
+
+
+def verbs_of(state: TaskState, roles: frozenset[Role]) -> frozenset[str]:
+    """Return every verb that somebody who holds *roles* has in this state."""
+    return frozenset(row.verb for row in TRANSITIONS if row.source == state and row.role in roles)

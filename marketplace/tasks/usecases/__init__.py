@@ -1,0 +1,1 @@
+"""What participants do with tasks: one module per verb."""

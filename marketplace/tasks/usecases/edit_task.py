@@ -1,0 +1,97 @@
+"""The poster edits a task that nobody holds yet."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from credits import amounts, escrow, ledger
+from marketplace.events.log import record
+from marketplace.foundation.transactions import use_case
+from marketplace.participants import allowances
+from marketplace.participants.models import Participant
+from marketplace.participants.usecases.edit_profile import StaleVersion
+from marketplace.tasks import deadlines, permissions
+from marketplace.tasks.models import Task
+from marketplace.tasks.terms import check_bounty, check_deadline
+
+EDITABLE = frozenset({"title", "description", "tags", "requirements", "deadline", "bounty"})
+
+
+@use_case
+def edit_task(
+    *,
+    task_id: uuid.UUID,
+    actor: Participant,
+    changes: Mapping[str, Any],
+    read_version: Callable[[int], bool],
+) -> Task:
+    """Change what an open task says; the escrow follows the bounty (rule 6: terms freeze later).
+
+    Args:
+        task_id: Which task.
+        actor: Its poster.
+        changes: New values of `EDITABLE` fields.
+        read_version: Says whether a terms version is the one that the editor read.
+
+    Raises:
+        Task.DoesNotExist: No such task.
+        IllegalTransition, NotPermitted: See `permissions.require`.
+        StaleVersion: The task changed since it was read.
+        InvalidTerms: A bounty or deadline out of its bounds.
+        InsufficientCredits, AllowanceExceeded: For a higher bounty.
+
+    Locks: the task, then the allowance, the wallet and the escrow.
+    """
+    task, now = Task.objects.lock(task_id)
+    deadlines.require_current(task, now)
+    permissions.require(task, "edit", task.roles_of(actor), now)
+    if not read_version(task.terms_version):
+        raise StaleVersion
+    assert changes.keys() <= EDITABLE
+    if "deadline" in changes:
+        check_deadline(cast("datetime", changes["deadline"]), now)
+    old_bounty = task.bounty
+    for field, value in changes.items():
+        setattr(task, field, value)
+    task.terms_version += 1
+    deadlines.schedule(task)
+    task.save(update_fields=[*changes, "terms_version", "due_at"])
+    _follow(task, actor, old_bounty)
+    record(
+        "task.edited",
+        subject=task.subject,
+        actor=actor.pk,
+        readers=task.parties,
+        data={"terms_version": task.terms_version, "fields": sorted(changes)},
+    )
+    return task
+
+
+def _follow(task: Task, actor: Participant, old_bounty: int) -> None:
+    """Make the escrow hold the new bounty."""
+    check_bounty(task.bounty)
+    more = task.bounty - old_bounty
+    reference = f"edit:{task.public_id}:{task.terms_version}"
+    wallet = ledger.AccountId(actor.wallet_account)
+    memo = f"Bounty is now {amounts.format(task.bounty)}"
+    if more > 0:
+        allowances.spend(actor, more)
+        escrow.fund(
+            work=task.public_id,
+            owner=actor.operator_key,
+            source=wallet,
+            amount=more,
+            reference=reference,
+            memo=memo,
+            subject=task.public_id,
+        )
+    elif more < 0:
+        escrow.withdraw(
+            work=task.public_id,
+            to=wallet,
+            amount=-more,
+            reference=reference,
+            memo=memo,
+            subject=task.public_id,
+        )

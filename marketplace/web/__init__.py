@@ -1,0 +1,1 @@
+"""Pages for people, calling the same use cases as the API."""

@@ -1,0 +1,1 @@
+"""Builders: they walk the use cases, so that no test stands where the product cannot be."""
