@@ -15,7 +15,7 @@ from marketplace.foundation.environment import Environment, InvalidSetting
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 
-# --- Where it runs ---------------------------------------------------------------------------------
+# --- Where it runs ------------------------------------------------------------------------------
 
 HOST = env.text("HOST", "127.0.0.1", "The address the web server listens on.")
 PORT = env.number("PORT", 8000, "The port the web server listens on.", least=1, most=65535)
@@ -80,7 +80,7 @@ def _embedded(name: str) -> str:
     return str(json.loads(written.read_text()).get(name, "")) if written.is_file() else ""
 
 
-# --- PostgreSQL ------------------------------------------------------------------------------------
+# --- PostgreSQL ---------------------------------------------------------------------------------
 
 _database_url = env.text(
     "DATABASE_URL",
@@ -121,7 +121,7 @@ def _database(url: str) -> dict[str, object]:
 DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Celery ----------------------------------------------------------------------------------------
+# --- Celery -------------------------------------------------------------------------------------
 
 _broker_url = env.text(
     "BROKER_URL",
@@ -168,7 +168,7 @@ RELAY_POLL_MILLISECONDS = env.number(
     "HANSA_RELAY_POLL_MILLISECONDS", 200, "How often the relay looks for unsent events.", least=10
 )
 
-# --- Applications ----------------------------------------------------------------------------------
+# --- Applications -------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -233,7 +233,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-# --- People and keys -------------------------------------------------------------------------------
+# --- People and keys ----------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "participants.Participant"
 AUTHENTICATION_BACKENDS = [
@@ -262,7 +262,7 @@ ACCOUNT_LOGOUT_ON_GET = False
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 
-# --- The API ---------------------------------------------------------------------------------------
+# --- The API ------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -324,7 +324,7 @@ LONG_POLL_LIMIT_PER_PROCESS = env.number(
     "HANSA_LONG_POLL_LIMIT_PER_PROCESS", 16, "Callers of one process that may wait for events."
 )
 
-# --- Files and pages -------------------------------------------------------------------------------
+# --- Files and pages ----------------------------------------------------------------------------
 
 MEDIA_ROOT = DATA_DIR / "files"
 STORAGES = {
@@ -351,7 +351,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-# --- Rules of the market (docs: market_rules; a task snapshots those that bind it) -----------------
+# --- Rules of the market (docs: market_rules; a task snapshots those that bind it) --------------
 
 SEED_DEMO = env.switch(
     "HANSA_SEED_DEMO", default=True, meaning="Whether `make run` fills a new instance with a demo."

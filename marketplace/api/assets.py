@@ -32,7 +32,7 @@ from marketplace.api.paging import Key, PageQuery, paginate, whole
 from marketplace.api.parsers import StrictJSONParser
 from marketplace.foundation import ids
 from marketplace.participants.scopes import Scope
-from marketplace.reuse.models import Use
+from marketplace.reuse.models import UseState
 from marketplace.reuse.prices import price_of, prices_of, require_files
 from marketplace.reuse.usecases.publish_asset import Publication, bundle_limits, publish_asset
 from marketplace.reuse.usecases.yank_version import yank_version
@@ -419,7 +419,7 @@ class GraphNodeOut(serializers.Serializer[Any]):
 class GraphEdgeOut(serializers.Serializer[Any]):
     """`source` depends on `target`."""
 
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment] # the contract's word
     target = serializers.CharField()
     constraint = serializers.CharField()
     rate_bps = serializers.IntegerField()
@@ -468,7 +468,9 @@ class RequirementIn(StrictSerializer):
 class ResolveIn(StrictSerializer):
     """Requirements to resolve together."""
 
-    requirements = RequirementIn(many=True, allow_empty=False, max_length=MOST_REQUIREMENTS)
+    requirements = serializers.ListField(
+        child=RequirementIn(), allow_empty=False, max_length=MOST_REQUIREMENTS
+    )
 
 
 class LockOut(serializers.Serializer[Any]):
@@ -507,7 +509,7 @@ class UseOut(serializers.Serializer[Any]):
     lock = LockEntryOut(many=True)
     charged = CreditsField()
     owed = CreditsField()
-    state = serializers.ChoiceField(choices=Use._meta.get_field("state").choices)
+    state = serializers.ChoiceField(choices=UseState.choices)
 
 
 class UseAsset(Endpoint):

@@ -62,7 +62,7 @@ class DeliveryIn(StrictSerializer):
         max_length=MOST_USES,
         required=False,
     )
-    evidence = EvidenceIn(many=True, required=False, max_length=MOST_EVIDENCE)
+    evidence = serializers.ListField(child=EvidenceIn(), required=False, max_length=MOST_EVIDENCE)
     usage = UsageIn(required=False)
 
 
@@ -71,7 +71,7 @@ class CheckRunOut(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     type = serializers.CharField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment] # the contract's word
     state = serializers.ChoiceField(choices=Verdict.choices)
     detail = serializers.CharField()
     duration_ms = serializers.IntegerField(allow_null=True)

@@ -16,7 +16,7 @@ from marketplace.api.problems import PROBLEM_JSON, plain_problem
 from marketplace.api.request_ids import request_id_of
 
 
-class OpenAPI(SpectacularJSONAPIView):  # type: ignore[misc]
+class OpenAPI(SpectacularJSONAPIView):
     """`/openapi.json`."""
 
     authentication_classes = ()

@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -16,7 +16,7 @@ from marketplace.api.fields import QuerySerializer
 from marketplace.api.parsers import BodyTooLarge, check_storable
 from marketplace.api.problems import InsufficientScope, Precondition
 from marketplace.participants.models import ApiKey, Participant
-from marketplace.participants.scopes import Scope
+from marketplace.participants.scopes import ALL_SCOPES, Scope
 
 S = TypeVar("S", bound=serializers.BaseSerializer[Any])
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -75,8 +75,8 @@ class Endpoint(APIView):
         self.query = self._read_query(request)
 
     def finalize_response(
-        self, request: Request, response: HttpResponse, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.allowance is not None:
             for name, value in self.allowance.headers.items():
@@ -97,12 +97,13 @@ class Endpoint(APIView):
             return
         if request.user is None:
             raise exceptions.NotAuthenticated
-        if scope is not None and isinstance(request.auth, ApiKey):
-            if scope.value not in request.auth.scopes:
-                raise InsufficientScope(scope.value)
+        held = request.auth.scopes if isinstance(request.auth, ApiKey) else ALL_SCOPES
+        if scope is not None and scope.value not in held:
+            raise InsufficientScope(scope.value)
 
     def _take_allowance(self, request: Request) -> None:
-        caller = str(request.user.pk) if request.user else f"address:{address_of(request)}"
+        asking = viewer_of(request)
+        caller = str(asking.pk) if asking is not None else f"address:{address_of(request)}"
         self.allowance = limits.take(caller, writes=request.method not in READS)
         if self.allowance is not None and self.allowance.exceeded:
             raise Throttled(self.allowance)
@@ -134,21 +135,21 @@ class Endpoint(APIView):
             raise
         return dict(serializer.validated_data)
 
-    # --- What endpoints use ------------------------------------------------------------------------
+    # --- What endpoints use ---
 
     @property
     def is_dry_run(self) -> bool:
         """Say whether the caller only wants to know what would happen."""
         return bool(self.query.get("dry_run"))
 
-    def prepare(self, request: Request, **kwargs: Any) -> None:  # noqa: ANN401 - of the URL
+    def prepare(self, request: Request, **kwargs: Any) -> None:
         """Do what is slow and writes no rows, before the transaction of a POST."""
 
     def idempotency_scope(self, request: Request) -> str:
         """Return within what an idempotency key is unique."""
         return str(actor_of(request).pk)
 
-    def read_body(self, request: Request, serializer: type[S]) -> Any:  # noqa: ANN401 - validated
+    def read_body(self, request: Request, serializer: type[S]) -> Any:
         """Return the validated body.
 
         Raises:
@@ -197,7 +198,7 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def read_version_of(request: Request) -> Any:  # noqa: ANN401 - Callable[[int], bool]
+def read_version_of(request: Request) -> Any:
     """Return the test whether a version is the one that the caller read.
 
     Raises:
@@ -210,6 +211,6 @@ def read_version_of(request: Request) -> Any:  # noqa: ANN401 - Callable[[int], 
     return lambda version: "*" in tags or etag(version) in tags
 
 
-def created(data: Any, *, location: str = "") -> Response:  # noqa: ANN401 - what a serializer gives
+def created(data: Any, *, location: str = "") -> Response:
     """Return 201 with what was created."""
     return Response(data, status=201, headers={"Location": location} if location else {})

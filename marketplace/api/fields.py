@@ -27,7 +27,7 @@ class CreditsField(serializers.Field[int, Any, str, Any]):
 
     default_error_messages = {"out_of_bounds": "Send a positive amount."}
 
-    def __init__(self, *, positive: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+    def __init__(self, *, positive: bool = True, **kwargs: Any) -> None:
         self.positive = positive
         super().__init__(**kwargs)
 
@@ -48,7 +48,7 @@ class CreditsField(serializers.Field[int, Any, str, Any]):
 class IdField(serializers.Field[uuid.UUID, str, str, Any]):
     """A public id of one type."""
 
-    def __init__(self, prefix: str, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
         self.prefix = prefix
         super().__init__(**kwargs)
 
@@ -69,7 +69,7 @@ class IdField(serializers.Field[uuid.UUID, str, str, Any]):
 class TextField(serializers.CharField):
     """A text as given: not trimmed, and a number is not a text."""
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("trim_whitespace", False)
         super().__init__(**kwargs)
 
@@ -82,7 +82,7 @@ class TextField(serializers.CharField):
 class WholeNumberField(serializers.IntegerField):
     """A JSON integer; "5" and 5.0 are not."""
 
-    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - JSON
+    def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int):
             raise ValidationError("Send a whole number.", code="invalid")
         return super().to_internal_value(data)
@@ -91,7 +91,7 @@ class WholeNumberField(serializers.IntegerField):
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a typo must not be silently dropped."""
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - JSON
+    def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             unknown = sorted(str(name) for name in data if name not in self.fields)
             if unknown:
@@ -112,13 +112,13 @@ class StrictSerializer(serializers.Serializer[Any]):
 class QuerySerializer(StrictSerializer):
     """Query parameters; each may stand once, and all must be known."""
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - of the base
+    def __init__(self, **kwargs: Any) -> None:
         data = kwargs.get("data")
         if data is not None:
             kwargs["data"] = {name: data.get(name) for name in data}
         super().__init__(**kwargs)
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - a query
+    def to_internal_value(self, data: Any) -> Any:
         for name, value in data.items():
             try:
                 check_storable(str(value))

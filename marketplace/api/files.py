@@ -1,6 +1,6 @@
 """Uploads and downloads."""
 
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.http import FileResponse
@@ -19,7 +19,6 @@ from marketplace.api.idempotency import retryable
 from marketplace.delivery.queries import readable_files
 from marketplace.files.usecases.upload_file import upload_file
 from marketplace.foundation import ids
-from marketplace.participants.scopes import Scope
 
 # What a multipart body has around its file.
 FORM_OVERHEAD_BYTES = 100_000
@@ -112,7 +111,7 @@ class FileContent(Endpoint):
         return download(blobs.open_blob(file.sha256), file.name, file.media_type)
 
 
-def download(content: BinaryIO, name: str, media_type: str) -> FileResponse:
+def download(content: IO[bytes], name: str, media_type: str) -> FileResponse:
     """Return other people's bytes as an attachment that no browser runs."""
     response = FileResponse(content, as_attachment=True, filename=name, content_type=media_type)
     for header, value in INERT.items():

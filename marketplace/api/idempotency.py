@@ -60,18 +60,20 @@ class Retryable(Protocol):
 
     key_seed: bytes
 
-    def prepare(self, request: Request, **kwargs: Any) -> None: ...  # noqa: ANN401 - of the URL
+    @property
+    def is_dry_run(self) -> bool: ...
+
+    def prepare(self, request: Request, **kwargs: Any) -> None: ...
     def idempotency_scope(self, request: Request) -> str: ...
 
 
 P = ParamSpec("P")
-V = TypeVar("V", bound=Retryable)
-Method = Callable[Concatenate[V, Request, P], Response]
+E = TypeVar("E", bound=Retryable)
 
 
 def retryable(
-    method: Callable[Concatenate[Any, Request, P], Response],
-) -> Callable[Concatenate[Any, Request, P], HttpResponse]:
+    method: Callable[Concatenate[E, Request, P], Response],
+) -> Callable[Concatenate[E, Request, P], HttpResponse]:
     """Make a POST one transaction that can be repeated under an `Idempotency-Key`.
 
     The endpoint's `prepare` runs before the transaction: validation that is slow, and files. With
@@ -80,7 +82,7 @@ def retryable(
     """
 
     @wraps(method)
-    def run(view: Any, request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:  # noqa: ANN401 - any endpoint
+    def run(view: E, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         key = _key_of(request)
         digest = request_digest(request)
         view.key_seed = keys.random_seed()
@@ -146,7 +148,7 @@ def _content(request: Request) -> object:
     )
 
 
-def _file_digest(file: UploadedFile) -> list[str]:
+def _file_digest(file: UploadedFile[Any]) -> list[str]:
     content = hashlib.sha256()
     for chunk in file.chunks():
         content.update(chunk)

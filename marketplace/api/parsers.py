@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections.abc import Mapping
-from typing import Any, BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
@@ -27,10 +27,10 @@ class StrictJSONParser(JSONParser):
 
     def parse(
         self,
-        stream: BinaryIO,
+        stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - JSON
+    ) -> Any:
         view = (parser_context or {}).get("view")
         limit = getattr(view, "body_limit_bytes", None) or settings.JSON_BODY_LIMIT_BYTES
         body = stream.read(limit + 1)

@@ -21,7 +21,7 @@ from marketplace.api.fields import CreditsField, IdField, StrictSerializer, Text
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import PageQuery, paginate
 from marketplace.foundation import ids
-from marketplace.participants.models import Kind, Participant
+from marketplace.participants.models import ApiKey, Kind, Participant
 from marketplace.participants.queries import keys_of, public_profiles
 from marketplace.participants.scopes import ALL_SCOPES, Scope
 from marketplace.participants.usecases.add_agent import add_agent
@@ -73,7 +73,7 @@ class ProfileEditIn(ProfileIn):
 
 
 class ReputationOut(serializers.Serializer[Any]):
-    """What came of a participant's work. `score` is the share of ended claims that were accepted."""
+    """What came of a participant's work; `score` is the accepted share of its ended claims."""
 
     score = serializers.FloatField(allow_null=True)
     accepted = serializers.IntegerField()
@@ -341,7 +341,7 @@ class Keys(Endpoint):
     def post(self, request: Request) -> Response:
         """Make a key; it is shown this once, and can do no more than the key that made it."""
         given = self.read_body(request, KeyIn)
-        own = request.auth.scopes if request.auth is not None else ALL_SCOPES
+        own = request.auth.scopes if isinstance(request.auth, ApiKey) else ALL_SCOPES
         wanted = given.get("scopes") or own
         if not set(wanted) <= set(own):
             raise serializers.ValidationError(

@@ -1,8 +1,8 @@
 """What an error means in HTTP: the only module that knows.
 
-Bodies are problem documents (RFC 9457). Every code is listed here with what to do about it; the page
-`/problems/{code}` and the OpenAPI document read the same list, and a test fails when a public error
-of the domain has no row.
+Bodies are problem documents (RFC 9457). Every code is listed here with what to do about it; the
+page `/problems/{code}` reads the same list, and a test fails when a public error of the domain has
+no row.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import exception_handler as standardized_handler
-from drf_standardized_errors.types import ErrorResponse
+from drf_standardized_errors.types import ErrorResponse, ExceptionHandlerContext
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -295,10 +295,10 @@ def _domain_document(exc: Exception, request_id: str) -> dict[str, Any] | None:
     return document
 
 
-def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Response | None:
     """Answer any error with a problem document."""
     request = context["request"]
-    request_id = request_id_of(request)
+    request_id = request_id_of(request) if request is not None else ""
     document = _domain_document(exc, request_id)
     if document is None and isinstance(exc, SuspiciousOperation):
         document = plain_problem("bad_request", str(exc), request_id=request_id)
@@ -317,11 +317,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     return response
 
 
-class ProblemFormatter(ExceptionFormatter):  # type: ignore[misc]
+class ProblemFormatter(ExceptionFormatter):
     """Turns what drf-standardized-errors found into a problem document."""
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
-        request_id = request_id_of(self.context["request"])
+        request = self.context["request"]
+        request_id = request_id_of(request) if request is not None else ""
         if error_response.type == "validation_error":
             where = "?" if getattr(self.exc, "in_query", False) else "/"
             return field_problem(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
 
 HEADER = "X-Request-Id"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -27,6 +28,6 @@ class RequestIdMiddleware:
         return response
 
 
-def request_id_of(request: HttpRequest) -> str:
+def request_id_of(request: HttpRequest | Request) -> str:
     """Return the id of a request; empty outside the middleware."""
     return getattr(request, "request_id", "")

@@ -64,7 +64,7 @@ RELATED_ASSETS = 5
 class CheckIn(serializers.JSONField):
     """A list of checks; `marketplace.delivery.verification.checks` says what is wrong in one."""
 
-    def to_internal_value(self, data: Any) -> list[checks.Check]:
+    def to_internal_value(self, data: Any) -> list[checks.Check]:  # type: ignore[override]
         given = super().to_internal_value(data)
         if not isinstance(given, list):
             raise serializers.ValidationError("Send a list of checks.", code="invalid")
@@ -109,7 +109,7 @@ class CheckOut(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     type = serializers.CharField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment] # the contract's word
     config = serializers.DictField()
 
 
@@ -136,7 +136,7 @@ class TaskOut(serializers.Serializer[Any]):
     available_bounty = serializers.SerializerMethodField()
     poster = serializers.CharField(source="poster.handle")
     worker = serializers.CharField(source="worker.handle", default=None, allow_null=True)
-    parent = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment] # the contract's word
     depends_on = serializers.SerializerMethodField()
     tags = serializers.ListField(child=serializers.CharField())
     requirements = serializers.ListField(child=serializers.CharField())
@@ -267,7 +267,7 @@ class TaskQuery(PageQuery):
     min_bounty = CreditsField(required=False, positive=False)
     poster = serializers.CharField(required=False, max_length=39)
     worker = serializers.CharField(required=False, max_length=39)
-    parent = IdField("task", required=False)
+    parent = IdField("task", required=False)  # type: ignore[assignment] # the contract's word
     ordering = serializers.ChoiceField(choices=sorted(ORDERINGS), required=False)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

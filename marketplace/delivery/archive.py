@@ -3,7 +3,7 @@
 import json
 import tempfile
 from functools import partial
-from typing import BinaryIO
+from typing import IO
 
 from assets.archives import Content, write_zip
 from assets.blobs import open_blob
@@ -12,7 +12,7 @@ from marketplace.delivery.models import Delivery
 SPOOL_BYTES = 2**20
 
 
-def zip_of(delivery: Delivery) -> BinaryIO:
+def zip_of(delivery: Delivery) -> IO[bytes]:
     """Return a zip of `delivery.json`, which says what was delivered, and of the files in `files/`.
 
     Files of one name are told apart by their place in front of it. Beyond a megabyte the archive is

@@ -17,7 +17,8 @@ from django.conf import settings
 from django.db import connection
 
 PAGE = """
-SELECT f.epoch, f.xid::text, e.id, e.type, e.subject_type, e.subject_id, a.handle, e.data, e.created_at
+SELECT f.epoch, f.xid::text, e.id, e.type, e.subject_type, e.subject_id, a.handle, e.data,
+    e.created_at
 FROM events_feed f
 JOIN events_event e ON e.id = f.event_id
 LEFT JOIN participants_participant a ON a.id = e.actor_id
@@ -33,6 +34,9 @@ POLL_SECONDS = 0.4
 _waiting = BoundedSemaphore(max(1, settings.LONG_POLL_LIMIT_PER_PROCESS))
 
 
+BEFORE_ALL = uuid.UUID(int=0)
+
+
 class InvalidCursor(Exception):
     """A cursor that this service did not hand out."""
 
@@ -43,7 +47,7 @@ class Position:
 
     epoch: int = 0
     xid: int = 0
-    id: uuid.UUID = uuid.UUID(int=0)
+    id: uuid.UUID = BEFORE_ALL
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.xid}-{self.id.hex}"
@@ -97,7 +101,9 @@ def read(
         )
         rows = cursor.fetchall()
     return [
-        FedEvent(Position(epoch, int(xid), id_), id_, type_, kind, subject, actor, json.loads(data), at)
+        FedEvent(
+            Position(epoch, int(xid), id_), id_, type_, kind, subject, actor, json.loads(data), at
+        )
         for epoch, xid, id_, type_, kind, subject, actor, data, at in rows
     ]
 

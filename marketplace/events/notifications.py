@@ -26,7 +26,7 @@ def notifications_of(
 
 
 def mark_read(participant: uuid.UUID, ids: Sequence[uuid.UUID] | None = None) -> int:
-    """Mark a participant's notifications as read, all of them unless *ids* says which; count them."""
+    """Mark notifications as read, all of them unless *ids* says which, and return how many."""
     unread = Notification.objects.filter(participant_id=participant, read_at=None)
     if ids is not None:
         unread = unread.filter(pk__in=ids)

@@ -34,4 +34,7 @@ def advance(by: timedelta) -> None:
     if by < timedelta(0):
         raise ValueError("the market's clock never goes back")
     with connection.cursor() as cursor:
-        cursor.execute('UPDATE market_clock SET "offset" = "offset" + %s', [by])
+        cursor.execute(
+            'UPDATE market_clock SET "offset" = "offset" + make_interval(secs => %s)',
+            [by.total_seconds()],
+        )

@@ -1,4 +1,4 @@
-"""Public ids: a UUIDv7 with its type in front (TypeID), such as `task_01h455vb4pex5vsknk084sn02q`."""
+"""Public ids: a UUIDv7 with its type in front (TypeID), as in `task_01h455vb4pex5vsknk084sn02q`."""
 
 import uuid
 
@@ -28,7 +28,7 @@ def new_id() -> uuid.UUID:
 
 def encode(prefix: str, value: uuid.UUID) -> str:
     """Return the public form of *value*."""
-    return str(TypeID.from_uuid(value, prefix))
+    return str(TypeID.from_uuid(value, prefix))  # type: ignore[arg-type] # takes either UUID
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:

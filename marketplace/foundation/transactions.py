@@ -12,7 +12,7 @@ from django.db import OperationalError, transaction
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# PostgreSQL: serialization_failure, deadlock_detected. Nothing was written; the same call may win now.
+# PostgreSQL: serialization_failure, deadlock_detected. Nothing was written; try again.
 RETRYABLE = frozenset({"40001", "40P01"})
 LOCK_NOT_AVAILABLE = "55P03"
 TRIES = 3
@@ -34,13 +34,13 @@ class Overdue(Exception):
         catch_up: Commits the due transition in a transaction of its own.
     """
 
-    def __init__(self, catch_up: Callable[[], None]) -> None:
+    def __init__(self, catch_up: Callable[[], object]) -> None:
         super().__init__("the row's time has passed")
         self.catch_up = catch_up
 
 
 def run_in_transaction(work: Callable[[], T]) -> T:
-    """Run *work* in one transaction and commit it; run it inside the present one where there is one.
+    """Run *work* in one transaction and commit it; inside a running one, join that.
 
     Raises:
         Busy: Locked or deadlocked after all tries.

@@ -12,8 +12,8 @@ import uuid
 
 from django.conf import settings
 
-from marketplace.participants.models import ApiKey
 from marketplace.foundation import clock
+from marketplace.participants.models import ApiKey
 
 PREFIX = "hsa_"
 

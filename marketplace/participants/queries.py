@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from credits.ledger import AccountId
-
 from marketplace.participants.models import ApiKey, Participant
 
 

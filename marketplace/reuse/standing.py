@@ -9,7 +9,7 @@ from marketplace.reuse.models import Earning
 
 
 def reuse_counts(authors: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return how many paid uses reached each author, also through dependencies. Round trips: one."""
+    """Return how many paid uses reached each author, also by dependencies. Round trips: one."""
     rows = (
         Earning.objects.filter(author__in=authors, due_at__isnull=False)
         .values_list("author_id")

@@ -18,8 +18,8 @@ from marketplace.reuse import earnings
 from marketplace.reuse.models import Earning, Use, UseState
 from marketplace.reuse.prices import Cost, cost_for
 
-# A settlement is one posting; its legs beyond the payees (escrow, worker, fee, poster and what later
-# rules add) stay well below the rest of credits.ledger.MAX_LEGS.
+# A settlement is one posting; its legs beyond the payees (escrow, worker, fee, poster and what
+# later rules add) stay well below the rest of credits.ledger.MAX_LEGS.
 PAYEES_PER_CLAIM = 400
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import Enum
+from functools import partial
 
 from marketplace.foundation import clock
 from marketplace.foundation.transactions import Overdue, run_in_transaction
@@ -120,4 +121,4 @@ def sweep(*, limit: int = BATCH) -> int:
         .order_by("due_at")
         .values_list("pk", flat=True)[:limit]
     )
-    return sum(run_in_transaction(lambda task_id=task_id: apply_passed(task_id)) for task_id in due)
+    return sum(run_in_transaction(partial(apply_passed, task_id)) for task_id in due)

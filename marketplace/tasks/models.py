@@ -1,8 +1,8 @@
-"""Tasks and claims. State changes go through `Task.advance`, which asks the table in `states.py`."""
+"""Tasks and claims. States change by `Task.advance` alone, which asks the table in `states.py`."""
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -18,7 +18,7 @@ from marketplace.participants.models import Participant
 from marketplace.tasks.states import ENDED, Role, TaskState, next_state
 
 # The clock is read by the outer query, which runs when the inner one holds the lock: a caller that
-# waited for a rival sees the time after the wait. In one SELECT … FOR UPDATE it would be read before.
+# waited for a rival sees the time after the wait. One SELECT … FOR UPDATE would read it before.
 LOCK = """
 WITH locked AS MATERIALIZED (
     SELECT * FROM tasks_task WHERE id = %s FOR NO KEY UPDATE
@@ -114,7 +114,7 @@ class Task(models.Model):
     # Read with the lock; absent otherwise.
     locked_at: datetime
 
-    objects: ClassVar[TaskManager] = TaskManager()  # type: ignore[assignment]
+    objects: ClassVar[TaskManager] = TaskManager()
 
     class Meta:
         constraints = [
@@ -206,7 +206,7 @@ class Task(models.Model):
             IllegalTransition: Not in this state.
             NotPermitted: Somebody else's move.
         """
-        self.state = next_state(cast("TaskState", TaskState(self.state)), verb, roles)
+        self.state = next_state(TaskState(self.state), verb, roles)
         if self.is_ended:
             self.ended_at = at
 

@@ -1,8 +1,8 @@
 """The state machine of a task, as a table.
 
-Everything else reads it: `next_state`, the `permitted_actions` that callers are offered, the buttons
-of the pages, the diagram in `docs/states.md` and the trigger that refuses other changes of the
-column (both are checked against it by tests).
+Everything else reads it: `next_state`, the `permitted_actions` that callers are offered, the
+buttons of the pages, the diagram in `docs/states.md` and the trigger that refuses other changes of
+the column (both are checked against it by tests).
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 import uuid
 
 from marketplace.delivery import decisions
-from marketplace.delivery.models import Delivery
 from marketplace.delivery.locking import lock_for_decision
+from marketplace.delivery.models import Delivery
 from marketplace.delivery.usecases.submit_delivery import require_listed
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant

@@ -95,9 +95,10 @@ def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> De
     for entry in work.evidence:
         require_listed(task, entry["requirement"])
     files = files_to_attach(work.files, uploader=actor.pk)
+    assert task.claim is not None, "whoever may deliver holds the task"
     delivery = Delivery.objects.create(
         task=task,
-        claim_id=task.claim_id,
+        claim=task.claim,
         worker=actor,
         number=earlier.count() + 1,
         summary=work.summary,

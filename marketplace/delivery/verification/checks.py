@@ -134,8 +134,7 @@ def _file_name(at: str, fields: Mapping[str, object]) -> dict[str, object]:
 
 def _json_schema(at: str, raw: object) -> dict[str, object]:
     fields = _fields(at, raw, required={"schema"}, optional={"file"})
-    schema = fields["schema"]
-    _check_shape(f"{at}/schema", schema)
+    schema = _shaped(f"{at}/schema", fields["schema"])
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -146,8 +145,8 @@ def _json_schema(at: str, raw: object) -> dict[str, object]:
     return {"schema": schema, **_file_name(at, fields)}
 
 
-def _check_shape(at: str, schema: object) -> None:
-    """Refuse schemas that are too large, too deep, or reach outside themselves."""
+def _shaped(at: str, schema: object) -> dict[str, object] | bool:
+    """Return the schema, unless it is too large, too deep, or reaches outside itself."""
     if not isinstance(schema, (dict, bool)):
         raise InvalidCheck(pointer=at, code="invalid_schema", detail="A schema is an object.")
     nodes = 0
@@ -174,6 +173,7 @@ def _check_shape(at: str, schema: object) -> None:
             stack.extend((f"{place}/{key}", value, depth + 1) for key, value in node.items())
         elif isinstance(node, list):
             stack.extend((f"{place}/{index}", value, depth + 1) for index, value in enumerate(node))
+    return schema
 
 
 def _exact(at: str, raw: object) -> dict[str, object]:
@@ -183,7 +183,7 @@ def _exact(at: str, raw: object) -> dict[str, object]:
         raise InvalidCheck(
             pointer=f"{at}/pointer",
             code="invalid_pointer",
-            detail='A JSON pointer (RFC 6901) into the result, such as "/totals"; empty is all of it.',
+            detail='A JSON pointer (RFC 6901), such as "/totals"; empty is the whole result.',
         )
     normalise = fields.get("normalise", [])
     if not isinstance(normalise, list) or any(step not in NORMALISATIONS for step in normalise):

@@ -1,9 +1,10 @@
 """Runs of checks: taken with a lease, carried out apart, and their verdict written once."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -28,7 +29,7 @@ class Lease:
     token: uuid.UUID
 
 
-def create_runs(delivery: Delivery, checks: Iterable[dict[str, object]]) -> list[CheckRun]:
+def create_runs(delivery: Delivery, checks: Iterable[Mapping[str, Any]]) -> list[CheckRun]:
     """Create the pending runs of a new delivery. Round trips: one."""
     return CheckRun.objects.bulk_create(
         [

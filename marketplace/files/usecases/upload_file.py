@@ -29,7 +29,7 @@ def upload_file(*, actor: Participant, name: str, media_type: str, blob: StoredB
         media_type: As the uploader states it; a malformed one becomes `application/octet-stream`.
         blob: The stored bytes; storing is slow and happens before the transaction.
     """
-    stated = media_type.split(";")[0].strip().lower()
+    stated = media_type.split(";", maxsplit=1)[0].strip().lower()
     return File.objects.create(
         uploader=actor,
         name=plain_name(name),

@@ -86,7 +86,7 @@ def publish_asset(*, actor: Participant, publication: Publication) -> Version:
 
 
 def _price(publication: Publication, version: Version) -> int:
-    """Return the price in micro-credits: as asked for, else as the sidecar says, else the default."""
+    """Return the price in micro-credits: as asked for, as the sidecar says, or the default."""
     if publication.price is not None:
         return publication.price
     stated = version.manifest.get("price")
