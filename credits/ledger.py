@@ -1,0 +1,495 @@
+"""Double-entry postings: any number of legs, recorded once, adding up to zero.
+
+The rules are constraints, triggers and one SQL function per call (`migrations/sql`); this module
+checks what it can without a round trip and gives the rest names and messages.
+
+Everything that writes belongs to the caller's transaction and is one round trip. It locks the
+stored accounts that it names, in ascending id, until that transaction ends; derived accounts are
+never locked. Amounts are whole micro-credits. A repeated request (same reference, same content)
+writes nothing and returns the first posting, marked as replayed.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NewType
+from uuid import UUID
+
+from django.db import connection
+from uuid_utils.compat import uuid7
+
+from credits.amounts import MAX_AMOUNT
+from credits.errors import (
+    InvalidLegs,
+    InvalidReference,
+    InvalidText,
+    UnbalancedLegs,
+    UnknownAccount,
+    UnknownPosting,
+    ledger_errors,
+)
+
+AccountId = NewType("AccountId", int)
+
+ISSUANCE = AccountId(1)
+"""Where every credit comes from. Derived; its balance is the supply, negated."""
+
+FEES = AccountId(2)
+"""Where the platform's fees go. Derived, so that it is no bottleneck."""
+
+MAX_LEGS = 500
+"""Legs of one posting. A settlement with a royalty graph of 256 versions fits twice."""
+
+MAX_POSTINGS = 1_000
+"""Postings of one batch; its account locks are held until the caller commits."""
+
+MAX_REFERENCE_CHARACTERS = 200
+MAX_KIND_CHARACTERS = 40
+MAX_SUBJECT_CHARACTERS = 200
+MAX_MEMO_CHARACTERS = 1_000
+MAX_LINES = 10_000
+"""Lines of one page of a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one account gets (positive) or gives (negative), in micro-credits."""
+
+    account: AccountId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewPosting:
+    """A posting of a batch; the fields are the arguments of `post`."""
+
+    reference: str
+    kind: str
+    legs: Sequence[Leg]
+    memo: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A posting that stands in the ledger.
+
+    Attributes:
+        id: Its id.
+        replayed: True where an earlier, equal request made it and this call wrote nothing.
+    """
+
+    id: UUID
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One entry, seen from its account.
+
+    Attributes:
+        posting_id: The posting it belongs to.
+        kind: What the posting was.
+        amount: Micro-credits; negative when the account gave.
+        balance_after: What the account held after it, in micro-credits.
+        subject: What the posting was about; opaque here.
+        memo: What a person wrote.
+        created_at: When; never earlier than the line before.
+        seq: The line's number in the account, from 1, without gaps; the cursor of the next page.
+    """
+
+    posting_id: UUID
+    kind: str
+    amount: int
+    balance_after: int
+    subject: str
+    memo: str
+    created_at: datetime
+    seq: int
+
+
+def post(
+    *, reference: str, kind: str, legs: Sequence[Leg], memo: str = "", subject: str = ""
+) -> Posted:
+    """Record *legs* together, under a reference that can never name another posting.
+
+    Args:
+        reference: The idempotency key of the effect, such as `end:task_…`; 1 to 200 characters.
+        kind: What kind of posting, for statements; 1 to 40 characters.
+        legs: 2 to `MAX_LEGS`, each account once, adding up to zero. Their order means nothing.
+        memo: A person's words; up to 1,000 characters.
+        subject: What it is about, such as `task_…`; opaque here.
+
+    Raises:
+        InvalidLegs, UnbalancedLegs, InvalidReference, InvalidText: Found before the round trip.
+        InsufficientCredits: An account would fall below its floor.
+        AccountClosed, UnknownAccount: A leg names one.
+        BalanceTooLarge: An account would hold more than `MAX_AMOUNT`.
+        ReferenceReused: The reference names a posting with other content.
+
+    Transaction: the caller's. Locks: the stored accounts, in ascending id, and the reference, for
+    which a rival waits. Round trips: one.
+    """
+    _check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
+    _check_legs(legs)
+    return _write(
+        "SELECT credits_post(%s, %s, %s, %s, %s, %s, NULL, %s::bigint[], %s::bigint[], NULL)",
+        reference,
+        kind,
+        digest(kind, _in_order(legs), memo, subject),
+        memo,
+        subject,
+        [leg.account for leg in legs],
+        [leg.amount for leg in legs],
+    )
+
+
+def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
+    """Record *postings* as if one after the other, all or none.
+
+    Every floor is kept after every posting, so one may spend what an earlier one brought. All
+    accounts of the batch are locked once. Together they move at most `MAX_AMOUNT`.
+
+    Returns:
+        One for each, in order. A posting that repeats an earlier one is marked as replayed.
+
+    Raises:
+        InvalidLegs: Also for more than `MAX_POSTINGS`, or when together they move too much.
+        UnbalancedLegs, InvalidReference, InvalidText, InsufficientCredits, AccountClosed,
+            UnknownAccount, BalanceTooLarge, ReferenceReused: As `post`; nothing is written.
+
+    Transaction: the caller's. Locks: as `post`, over the whole batch. Round trips: one.
+    """
+    _assert_in_transaction()
+    if len(postings) > MAX_POSTINGS:
+        raise InvalidLegs("too_many_postings", f"a batch has at most {MAX_POSTINGS} postings")
+    for one in postings:
+        _check_texts(reference=one.reference, kind=one.kind, memo=one.memo, subject=one.subject)
+        _check_legs(one.legs)
+    legs = [(place, leg) for place, one in enumerate(postings, start=1) for leg in one.legs]
+    # A running balance inside the batch stays within a bigint only if the batch as a whole does.
+    _check_total(leg for _, leg in legs)
+    if not postings:
+        return []
+    ids = [uuid7() for _ in postings]
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT credits_post_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
+            " %s::text[], %s::integer[], %s::bigint[], %s::bigint[])",
+            [
+                ids,
+                [one.reference for one in postings],
+                [one.kind for one in postings],
+                [digest(one.kind, _in_order(one.legs), one.memo, one.subject) for one in postings],
+                [one.memo for one in postings],
+                [one.subject for one in postings],
+                [place for place, _ in legs],
+                [leg.account for _, leg in legs],
+                [leg.amount for _, leg in legs],
+            ],
+        )
+        (written,) = cursor.fetchone()
+    return [Posted(id=got, replayed=got != new) for got, new in zip(written, ids, strict=True)]
+
+
+def reverse(posting: UUID, *, reference: str, memo: str = "") -> Posted:
+    """Take a posting back: post its entries with their signs turned, as kind `reversal`.
+
+    Raises:
+        UnknownPosting: There is no such posting.
+        AlreadyReversed: It was taken back before, under another reference.
+        InsufficientCredits, AccountClosed: What it paid has been spent, or its account was closed,
+            as an ended escrow is.
+        ReferenceReused, InvalidReference, InvalidText: As `post`.
+
+    Transaction: the caller's. Locks: as `post`. Round trips: one.
+    """
+    _assert_in_transaction()
+    _check_texts(reference=reference, kind="reversal", memo=memo, subject="")
+    new = uuid7()
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT credits_reverse(%s, %s, %s, %s, %s)",
+            [new, posting, reference, digest("reversal", str(posting), memo), memo],
+        )
+        (written,) = cursor.fetchone()
+    return Posted(id=written, replayed=written != new)
+
+
+def open_account(
+    *, kind: str, owner: UUID | None, reference: str = "", floor: int = 0
+) -> AccountId:
+    """Return the open account of this kind, owner and reference; open it where there is none.
+
+    Args:
+        kind: What the account is for; 1 to 40 characters.
+        owner: Whose it is; opaque here. None for nobody's.
+        reference: Tells accounts of one kind and owner apart; up to 200 characters.
+        floor: The lowest balance it may reach, in micro-credits: zero, or a negative overdraft.
+            It binds from the opening; an account that is open keeps the floor it has.
+
+    Raises:
+        InvalidText: A text is too long or cannot be stored.
+        ValueError: The floor is positive or below `-MAX_AMOUNT`.
+
+    Transaction: the caller's. Locks: none on an account that is open. Round trips: one.
+    """
+    _assert_in_transaction()
+    check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
+    check_text("reference", reference, MAX_REFERENCE_CHARACTERS)
+    if not -MAX_AMOUNT <= floor <= 0:
+        raise ValueError("a floor is zero or a bounded overdraft")
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT credits_open_account(%s, %s::uuid, %s, %s)", [kind, owner, reference, floor]
+        )
+        return AccountId(cursor.fetchone()[0])
+
+
+def find_account(*, kind: str, owner: UUID | None, reference: str = "") -> AccountId | None:
+    """Return the open account of this kind, owner and reference. Round trips: one."""
+    row = _one(
+        "SELECT id FROM credits_account WHERE kind = %s AND owner IS NOT DISTINCT FROM %s::uuid"
+        " AND reference = %s AND closed_at IS NULL",
+        [kind, owner, reference],
+    )
+    return None if row is None else AccountId(row[0])
+
+
+def close_account(account: AccountId) -> None:
+    """Close an account for good. Closing one that is closed changes nothing.
+
+    Raises:
+        UnknownAccount: There is no such account.
+        AccountNotEmpty: It does not stand at zero.
+        AccountStaysOpen: It is derived.
+
+    Transaction: the caller's. Locks: the account. Round trips: one.
+    """
+    _assert_in_transaction()
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute("SELECT credits_close_account(%s)", [account])
+
+
+# A derived account's balance is what its visible entries add up to.
+_BALANCE = """
+    CASE mode WHEN 'stored' THEN balance ELSE (
+        SELECT coalesce(sum(amount), 0)::bigint FROM credits_entry
+        WHERE account_id = account.id AND seq IS NULL) END
+"""
+
+
+def balance(account: AccountId) -> int:
+    """Return what *account* holds, in micro-credits.
+
+    Raises:
+        UnknownAccount: There is no such account.
+
+    Complexity: one row for a stored account, all entries of a derived one. Round trips: one.
+    """
+    row = _one(f"SELECT {_BALANCE} FROM credits_account AS account WHERE id = %s", [account])  # noqa: S608 - a constant
+    if row is None:
+        raise UnknownAccount(account=account)
+    return int(row[0])
+
+
+def balances(accounts: Iterable[AccountId]) -> dict[AccountId, int]:
+    """Return what each of *accounts* holds, in micro-credits; unknown ones are left out.
+
+    Round trips: one.
+    """
+    rows = _all(
+        f"SELECT id, {_BALANCE} FROM credits_account AS account WHERE id = ANY (%s::bigint[])",  # noqa: S608 - a constant
+        [list(accounts)],
+    )
+    return {AccountId(account): held for account, held in rows}
+
+
+def held_by(owner: UUID, kind: str) -> int:
+    """Return what *owner* holds in open accounts of a kind, in micro-credits. Round trips: one."""
+    return position(owner).get(kind, 0)
+
+
+def position(owner: UUID) -> dict[str, int]:
+    """Return what *owner* holds in open stored accounts, in micro-credits by kind of account.
+
+    Round trips: one, for a page that shows several kinds at one instant.
+    """
+    return {
+        kind: int(held)
+        for kind, held in _all(
+            "SELECT kind, sum(balance) FROM credits_account"
+            " WHERE owner = %s AND closed_at IS NULL GROUP BY kind",
+            [owner],
+        )
+    }
+
+
+def balance_at(account: AccountId, at: datetime) -> int:
+    """Return what *account* held at an instant, in micro-credits, entries of that instant included.
+
+    Raises:
+        UnknownAccount: There is no such account.
+
+    Complexity: logarithmic in the entries of a stored account. Round trips: one.
+    """
+    row = _one("SELECT credits_balance_at(%s, %s)", [account, at])
+    if row is None or row[0] is None:
+        raise UnknownAccount(account=account)
+    return int(row[0])
+
+
+def statement(
+    account: AccountId,
+    *,
+    limit: int,
+    before: int | None = None,
+    kinds: Sequence[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[StatementLine]:
+    """Return the newest lines of *account*, newest first.
+
+    Lines never change and new ones come on top, so paging skips nothing and shows nothing twice. A
+    derived account shows an entry once every transaction that began before it has ended.
+
+    Args:
+        account: Any account, also a closed one.
+        limit: The most lines, 1 to `MAX_LINES`.
+        before: The `seq` of the last line of the page before; None for the first page.
+        kinds: Only postings of these kinds; None for all.
+        since: Only lines from this instant on.
+        until: Only lines before this instant.
+
+    Raises:
+        UnknownAccount: There is no such account.
+
+    Complexity: one backward index scan; of a derived account, all its entries. Round trips: one.
+    """
+    if not 1 <= limit <= MAX_LINES:
+        raise ValueError(f"a page has 1 to {MAX_LINES} lines")
+    with ledger_errors():
+        rows = _all(
+            "SELECT * FROM credits_statement(%s, %s, %s, %s::text[], %s, %s)",
+            [account, before, limit, None if kinds is None else list(kinds), since, until],
+        )
+    return [StatementLine(*row) for row in rows]
+
+
+def entries_of(posting: UUID) -> list[Leg]:
+    """Return the legs of a posting, by ascending account.
+
+    Raises:
+        UnknownPosting: There is no such posting.
+
+    Round trips: one.
+    """
+    rows = _all(
+        "SELECT account_id, amount FROM credits_entry WHERE posting_id = %s ORDER BY account_id",
+        [posting],
+    )
+    if not rows:
+        raise UnknownPosting(posting=posting)
+    return [Leg(AccountId(account), amount) for account, amount in rows]
+
+
+def digest(*request: object) -> bytes:
+    """Return the SHA-256 of a request, which tells a repetition from another request."""
+    # The number is the version of this form. A later one must still compare with what is stored.
+    return sha256(json.dumps([1, *request], separators=(",", ":")).encode()).digest()
+
+
+def check_amount(amount: object, account: int | None = None) -> None:
+    """Check that *amount* is an int of micro-credits that can stand in a leg.
+
+    Raises:
+        InvalidLegs: Not an int, zero, or beyond `MAX_AMOUNT` in either direction.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, int):
+        raise InvalidLegs(
+            "not_an_integer", f"{amount!r:.40} is not a number of micro-credits", account=account
+        )
+    if amount == 0:
+        raise InvalidLegs("zero_amount", "a leg of zero moves nothing", account=account)
+    if not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
+        raise InvalidLegs(
+            "amount_too_large", f"a leg is at most {MAX_AMOUNT} micro-credits", account=account
+        )
+
+
+def check_text(field: str, text: str, most: int, *, least: int = 0) -> None:
+    """Check that PostgreSQL can store *text* and that its length is within *least* and *most*.
+
+    Raises:
+        InvalidReference: *field* is `reference` and the text is wrong.
+        InvalidText: Another field's text is wrong.
+    """
+    wrong = InvalidReference if field == "reference" else InvalidText
+    if not least <= len(text) <= most:
+        raise wrong(field, f"has {least} to {most} characters")
+    # Half of a surrogate pair has no UTF-8, and PostgreSQL stores no NUL.
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise wrong(field, "contains a character that cannot be stored")
+
+
+def _check_texts(*, reference: str, kind: str, memo: str, subject: str) -> None:
+    check_text("reference", reference, MAX_REFERENCE_CHARACTERS, least=1)
+    check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
+    check_text("memo", memo, MAX_MEMO_CHARACTERS)
+    check_text("subject", subject, MAX_SUBJECT_CHARACTERS)
+
+
+def _check_legs(legs: Sequence[Leg]) -> None:
+    if len(legs) < 2:  # noqa: PLR2004 - double entry
+        raise InvalidLegs("too_few_legs", "a posting has at least two legs")
+    if len(legs) > MAX_LEGS:
+        raise InvalidLegs("too_many_legs", f"a posting has at most {MAX_LEGS} legs")
+    seen: set[int] = set()
+    for leg in legs:
+        check_amount(leg.amount, leg.account)
+        if leg.account in seen:
+            raise InvalidLegs(
+                "account_twice", "a posting names each account once", account=leg.account
+            )
+        seen.add(leg.account)
+    total = sum(leg.amount for leg in legs)
+    if total != 0:
+        raise UnbalancedLegs(total=total)
+    _check_total(legs)
+
+
+def _check_total(legs: Iterable[Leg]) -> None:
+    if sum(leg.amount for leg in legs if leg.amount > 0) > MAX_AMOUNT:
+        raise InvalidLegs("amount_too_large", f"postings move at most {MAX_AMOUNT} micro-credits")
+
+
+def _in_order(legs: Sequence[Leg]) -> list[tuple[int, int]]:
+    return sorted((leg.account, leg.amount) for leg in legs)
+
+
+def _assert_in_transaction() -> None:
+    assert connection.in_atomic_block, "a posting belongs to its caller's transaction"
+
+
+def _write(sql: str, *arguments: Any) -> Posted:  # noqa: ANN401 - what a cursor takes
+    """Call a posting function, whose first argument is the new posting's id."""
+    _assert_in_transaction()
+    new = uuid7()
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute(sql, [new, *arguments])
+        (written,) = cursor.fetchone()
+    return Posted(id=written, replayed=written != new)
+
+
+def _one(sql: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+        return cursor.fetchone()  # type: ignore[no-any-return]
+
+
+def _all(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+        return cursor.fetchall()  # type: ignore[no-any-return]

@@ -1,0 +1,8 @@
+DROP TRIGGER credits_entry_is_checked ON credits_entry;
+DROP TRIGGER credits_account_keeps_its_identity ON credits_account;
+DROP TRIGGER credits_account_opens_empty ON credits_account;
+DROP TRIGGER credits_account_is_kept ON credits_account;
+DROP TRIGGER credits_entry_is_append_only ON credits_entry;
+DROP TRIGGER credits_posting_is_append_only ON credits_posting;
+DROP FUNCTION credits_check_entries;
+DROP FUNCTION credits_refuse_change;

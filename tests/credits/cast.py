@@ -1,0 +1,74 @@
+"""Who plays in the ledger's tests, and how they meet. Everything has fresh, unique names."""
+
+import threading
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.db import connection, transaction
+
+from credits.ledger import ISSUANCE, AccountId, Leg, Posted, open_account, post
+
+
+def unique(stem: str) -> str:
+    return f"{stem}:{uuid4()}"
+
+
+def a_wallet(holding: int = 0) -> AccountId:
+    with transaction.atomic():
+        wallet = open_account(kind="wallet", owner=uuid4())
+        if holding:
+            give(wallet, holding)
+    return wallet
+
+
+def give(account: AccountId, amount: int) -> Posted:
+    return posting(Leg(ISSUANCE, -amount), Leg(account, amount), kind="grant")
+
+
+def posting(*legs: Leg, reference: str | None = None, kind: str = "transfer") -> Posted:
+    """Post in a savepoint, so that a refusal leaves the test's transaction usable."""
+    with transaction.atomic():
+        return post(reference=reference or unique("posting"), kind=kind, legs=legs)
+
+
+def pay(source: AccountId, target: AccountId, amount: int) -> Posted:
+    return posting(Leg(source, -amount), Leg(target, amount))
+
+
+def wait_until_somebody_waits(seconds: float = 5) -> None:
+    """Return when a session of this database waits for a lock."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        with connection.cursor() as cursor:
+            # A transaction looks at one snapshot of the sessions until told otherwise.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() is not None:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("nobody waited for a lock")
+
+
+def run_together(*calls: Callable[[], object]) -> list[object]:
+    """Run *calls* at once, each in a thread and a transaction; return results or exceptions."""
+    start = threading.Barrier(len(calls))
+    outcomes: list[object] = [None] * len(calls)
+
+    def run(place: int, call: Callable[[], object]) -> None:
+        start.wait(timeout=10)
+        try:
+            with transaction.atomic():
+                outcomes[place] = call()
+        except Exception as refusal:  # noqa: BLE001 - an outcome, which the test asserts about
+            outcomes[place] = refusal
+
+    threads = [threading.Thread(target=run, args=(place, call)) for place, call in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    return outcomes

@@ -1,0 +1,316 @@
+"""Every rule of the database, tried with SQL past the ledger's functions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+
+from credits.errors import (
+    AppendOnly,
+    DatabaseRestored,
+    EntryRefused,
+    LedgerError,
+    UnbalancedLegs,
+    ledger_errors,
+)
+from credits.ledger import FEES, ISSUANCE, AccountId, Leg, balance, close_account, entries_of
+from credits.models import Account, Entry, Posting
+from tests.credits.cast import a_wallet, pay, posting, unique
+
+pytestmark = pytest.mark.usefixtures("db")
+
+POSTING = (
+    "INSERT INTO credits_posting (id, kind, reference, digest, epoch) VALUES (%s, %s, %s, %s, 1)"
+)
+ENTRIES = (
+    "INSERT INTO credits_entry (posting_id, account_id, amount, seq, balance_after, epoch) VALUES "
+)
+CHANGE = "UPDATE credits_account SET {} WHERE id = %s"
+OPEN = "INSERT INTO credits_account (kind, {}) VALUES ('wallet', {})"
+DIGEST = bytes(32)
+
+
+def run(sql: str, values: Sequence[Any] = ()) -> None:
+    with ledger_errors(), connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what happens inside, also when it succeeds: these tests write by hand."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def broken_constraint(sql: str, values: Sequence[object] = ()) -> str:
+    """Return the name of the constraint that refuses *sql*."""
+    with pytest.raises(DatabaseError) as refusal, undone():
+        run(sql, values)
+    return str(refusal.value.__cause__.diag.constraint_name)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("table", ["credits_posting", "credits_entry"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE {table} SET epoch = epoch",
+        "UPDATE {table} SET epoch = epoch WHERE false",
+        "DELETE FROM {table}",
+        "TRUNCATE {table}",
+    ],
+)
+def test_what_is_recorded_cannot_be_changed_or_removed(table: str, sql: str) -> None:
+    with pytest.raises(AppendOnly, match="post a reversal instead") as refusal, undone():
+        run(sql.format(table=table))
+
+    assert refusal.value.table == table
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM credits_account", "TRUNCATE credits_account"])
+def test_accounts_cannot_be_removed(sql: str) -> None:
+    with pytest.raises(AppendOnly), undone():
+        run(sql)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "owner = gen_random_uuid()",
+        "kind = 'escrow'",
+        "reference = 'another'",
+        "floor = -1",
+        "opened_at = now()",
+        "seq = seq - 1",
+        "id = id + 1000000000",
+    ],
+)
+def test_what_an_account_is_never_changes(change: str) -> None:
+    ada = a_wallet(10)
+
+    with pytest.raises(AppendOnly), undone():
+        run(CHANGE.format(change), [ada])
+
+
+@pytest.mark.parametrize("change", ["closed_at = NULL", "balance = 0", "posted_at = now()"])
+def test_a_closed_account_stays_as_it_is(change: str) -> None:
+    ada = a_wallet()
+    with transaction.atomic():
+        close_account(ada)
+
+    with pytest.raises(AppendOnly), undone():
+        run(CHANGE.format(change), [ada])
+
+
+@pytest.mark.parametrize(
+    ("columns", "values"), [("balance", "5"), ("seq", "1"), ("closed_at", "now()")]
+)
+def test_an_account_opens_empty(columns: str, values: str) -> None:
+    with pytest.raises(AppendOnly), undone():
+        run(OPEN.format(columns, values))
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ("balance = -1", "credits_account_floor"),
+        ("balance = 1000000000000000001", "credits_account_ceiling"),
+        ("closed_at = now()", "credits_account_closes_at_zero"),
+        ("seq = -1", "credits_account_seq_counts"),
+        ("floor = NULL", "credits_account_derived_stores_nothing"),
+        ("floor = 1", "credits_account_floor_is_bounded"),
+        ("kind = ''", "credits_account_kind_is_short"),
+        ("mode = 'other'", "credits_account_mode_is_known"),
+        ("reference = repeat('x', 201)", "credits_account_reference_is_short"),
+    ],
+)
+def test_a_constraint_stands_behind_every_rule_of_an_account(change: str, constraint: str) -> None:
+    ada = a_wallet(10)
+
+    broken = broken_constraint(CHANGE.format(change), [ada])
+
+    assert broken == constraint
+
+
+@pytest.mark.parametrize("change", ["balance = 1", "seq = 1", "floor = 0", "closed_at = now()"])
+def test_a_derived_account_stores_nothing_and_stays_open(change: str) -> None:
+    assert broken_constraint(CHANGE.format(change), [FEES]) in {
+        "credits_account_derived_stores_nothing",
+        "credits_account_closes_at_zero",
+    }
+
+
+def test_an_owner_has_one_open_account_of_a_kind_and_reference() -> None:
+    sql = "INSERT INTO credits_account (kind, owner, reference) VALUES (%s, %s, %s)"
+    for owner in (uuid4(), None):
+        values = ["wallet", owner, unique("pocket")]
+        run(sql, values)
+
+        assert broken_constraint(sql, values) == "credits_account_one_open"
+
+
+def test_a_work_has_one_escrow_for_ever() -> None:
+    sql = "INSERT INTO credits_account (kind, owner, reference) VALUES ('escrow', %s, %s)"
+    work = unique("task")
+    run(sql, [uuid4(), work])
+
+    assert broken_constraint(sql, [uuid4(), work]) == "credits_account_one_escrow"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "digest", "constraint"),
+    [
+        ("", "r", DIGEST, "credits_posting_kind_is_short"),
+        ("k", "", DIGEST, "credits_posting_reference_is_short"),
+        ("k", "r" * 201, DIGEST, "credits_posting_reference_is_short"),
+        ("k", "r", b"short", "credits_posting_digest_is_sha256"),
+    ],
+)
+def test_a_constraint_stands_behind_every_rule_of_a_posting(
+    kind: str, reference: str, digest: bytes, constraint: str
+) -> None:
+    assert broken_constraint(POSTING, [uuid4(), kind, reference, digest]) == constraint
+
+
+def test_a_reference_names_one_posting() -> None:
+    made = posting(Leg(ISSUANCE, -1), Leg(FEES, 1), reference=(reference := unique("one")))
+
+    broken = broken_constraint(POSTING, [uuid4(), "k", reference, DIGEST])
+
+    assert broken == "credits_posting_reference_is_unique"
+    assert entries_of(made.id)
+
+
+Row = tuple[AccountId, int, int | None, int | None]
+
+
+def write_entries(*rows: Row) -> None:
+    """Insert a posting with these entries (account, amount, seq, balance after), by hand."""
+    made = uuid4()
+    run(POSTING, [made, "by hand", unique("hand"), DIGEST])
+    places = ", ".join("(%s, %s, %s, %s, %s, 1)" for _ in rows)
+    run(ENTRIES + places, [value for row in rows for value in (made, *row)])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(ISSUANCE, -5, None, None), (FEES, 4, None, None)],
+        [(ISSUANCE, -5, None, None)],
+    ],
+)
+def test_entries_that_do_not_balance_are_refused(rows: list[Row]) -> None:
+    with pytest.raises(UnbalancedLegs), undone():
+        write_entries(*rows)
+
+
+@pytest.mark.parametrize(
+    ("seq", "balance_after"),
+    [
+        (2, 15),  # the account's row knows nothing of it
+        (None, None),  # an entry that nobody counts
+    ],
+)
+def test_an_entry_that_its_account_does_not_cover_is_refused(
+    seq: int | None, balance_after: int | None
+) -> None:
+    ada = a_wallet(10)
+
+    with pytest.raises(EntryRefused) as refusal, undone():
+        write_entries((ISSUANCE, -5, None, None), (ada, 5, seq, balance_after))
+
+    assert refusal.value.account == ada
+
+
+def raise_balance_and_write_entry(account: AccountId) -> None:
+    run(CHANGE.format("seq = 2, balance = 99"), [account])
+    write_entries((ISSUANCE, -5, None, None), (account, 5, 2, 15))
+
+
+def test_an_entry_ends_at_the_balance_of_its_account() -> None:
+    ada = a_wallet(10)
+
+    with pytest.raises(EntryRefused), undone():
+        raise_balance_and_write_entry(ada)
+
+
+@pytest.mark.parametrize("account", [AccountId(2**62), FEES])
+def test_a_numbered_entry_needs_a_stored_account(account: AccountId) -> None:
+    with pytest.raises(EntryRefused), undone():
+        write_entries((ISSUANCE, -5, None, None), (account, 5, 1, 5))
+
+
+def test_a_number_of_an_account_is_taken_once() -> None:
+    ada = a_wallet(10)
+
+    with pytest.raises(DatabaseError, match="credits_entry_number"), undone():
+        write_entries((ISSUANCE, -5, None, None), (ada, 5, 1, 15))
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        ((ISSUANCE, 0, None, None), "credits_entry_moves_something"),
+        ((ISSUANCE, 10**18 + 1, None, None), "credits_entry_amount_is_bounded"),
+        ((ISSUANCE, 1, 1, None), "credits_entry_numbered_with_balance"),
+        ((ISSUANCE, 1, 0, 0), "credits_entry_numbers_from_one"),
+    ],
+)
+def test_a_constraint_stands_behind_every_rule_of_an_entry(row: Row, constraint: str) -> None:
+    with pytest.raises(DatabaseError, match=constraint), undone():
+        write_entries(row, (FEES, 1, None, None))
+
+
+def test_the_function_refuses_an_account_named_twice_by_hand() -> None:
+    ada = a_wallet(10)
+
+    with pytest.raises(LedgerError), undone():
+        run(
+            "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, %s::bigint[], %s::bigint[], NULL)",
+            [uuid4(), unique("twice"), DIGEST, [ada, ada, 2], [1, 1, -1]],
+        )
+
+
+def test_a_restored_database_refuses_postings_until_its_epoch_is_raised() -> None:
+    ada = a_wallet(10)
+
+    with undone():
+        run("UPDATE credits_epoch SET system_identifier = 1")
+        with pytest.raises(DatabaseRestored) as refusal:
+            pay(ada, FEES, 1)
+        run("SELECT credits_raise_epoch()")
+        made = pay(ada, FEES, 1)
+        epochs = set(Entry.objects.filter(posting_id=made.id).values_list("epoch", flat=True))
+
+        assert epochs == {Posting.objects.get(pk=made.id).epoch} == {refusal.value.epoch + 1}
+
+
+def test_an_epoch_never_stands_twice() -> None:
+    sql = "INSERT INTO credits_epoch (only_row, epoch, system_identifier) VALUES (false, 2, 2)"
+
+    assert broken_constraint(sql) == "credits_epoch_has_one_row"
+    assert broken_constraint("UPDATE credits_epoch SET epoch = 0") == "credits_epoch_is_positive"
+
+
+def test_the_models_read_what_the_ledger_wrote_and_write_nothing() -> None:
+    ada, bo = a_wallet(10), a_wallet()
+
+    made = pay(ada, bo, 4)
+
+    row = Posting.objects.get(pk=made.id)
+    assert {entry.account_id: entry.amount for entry in row.entries.all()} == {ada: -4, bo: 4}
+    assert Account.objects.get(pk=ada).balance == balance(ada) == 6
+    for written in (row, Account.objects.get(pk=ada), row.entries.first()):
+        assert written is not None
+        with pytest.raises(TypeError):
+            written.save()
+        with pytest.raises(TypeError):
+            written.delete()
+
+
+def test_the_models_say_what_the_migrations_made() -> None:
+    call_command("makemigrations", "credits", check=True, dry_run=True, verbosity=0)
