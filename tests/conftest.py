@@ -1,0 +1,221 @@
+"""The engines that every test shares, and what keeps tests from reaching anything else.
+
+One PostgreSQL for the whole run (`DATABASE_URL` names another to use instead, `PG_PROGRAMS` the
+folder of another version's programs to start); one migrated template database; one database for
+each xdist worker, copied from it. Tests commit for real, nothing is rolled back or emptied: each
+test makes data of its own and asserts about that.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
+
+from marketplace.embedded.postgres import Postgres
+from marketplace.embedded.valkey import Valkey
+from tests.settings import DATA_FOLDER, RUN_FOLDER
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+LOOPBACK = ("127.", "::1", "localhost")
+MIGRATION_LOCK = 7  # any number that nothing else in a test run locks
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+TEMPLATE = RUN_FOLDER.name.replace("-", "_").lower()
+
+_own_postgres: Postgres | None = None
+
+
+# --- Engines --------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL before xdist starts workers, which learn of it from the environment."""
+    config.addinivalue_line("markers", "browser: drives Chromium")
+    config.addinivalue_line("markers", "embedded: starts the whole process tree")
+    if getattr(config.option, "numprocesses", None):
+        _start_postgres()
+
+
+def pytest_unconfigure() -> None:
+    """Stop what this process started, however the run ended."""
+    if WORKER == "alone":
+        if _own_postgres is not None:
+            _own_postgres.stop(hurry=True)
+        elif "HANSA_TEST_SERVER" in os.environ:
+            _drop_databases(os.environ["HANSA_TEST_SERVER"])
+
+
+def _start_postgres() -> str:
+    """Return the address of the run's server; started here unless somebody did."""
+    global _own_postgres  # noqa: PLW0603 - one server for the process, stopped by pytest_unconfigure
+    given = os.environ.get("HANSA_TEST_SERVER") or os.environ.get("DATABASE_URL")
+    if not given:
+        programs = os.environ.get("PG_PROGRAMS")
+        other: dict[str, Any] = (
+            {"programs": Path(programs), "locale": ("--locale=C.UTF-8",)} if programs else {}
+        )
+        _own_postgres = Postgres(
+            RUN_FOLDER / "postgres",
+            RUN_FOLDER / "postgres.log",
+            # Nothing of a test run is worth surviving a power cut.
+            options={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+            **other,
+        )
+        _own_postgres.start()
+        given = _own_postgres.url("postgres")
+    os.environ["HANSA_TEST_SERVER"] = given
+    return given
+
+
+def _database_url(server: str, database: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+def _use_database(server: str, name: str) -> None:
+    """Point Django at one database of the run's server."""
+    facts = conninfo_to_dict(_database_url(server, name))
+    connection.close()
+    for django, libpq in (
+        ("NAME", "dbname"),
+        ("USER", "user"),
+        ("PASSWORD", "password"),
+        ("HOST", "host"),
+        ("PORT", "port"),
+    ):
+        connection.settings_dict[django] = str(facts.get(libpq) or "")
+
+
+def _drop_databases(server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as session:
+        names = session.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [TEMPLATE]
+        ).fetchall()
+        for (name,) in names:
+            session.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Give this process its database: a copy of the template that the first of them migrated."""
+    server = _start_postgres()
+    name = f"{TEMPLATE}_{WORKER}"
+    with psycopg.connect(server, autocommit=True) as session, django_db_blocker.unblock():
+        session.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        known = session.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE])
+        if known.fetchone() is None:
+            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+            _use_database(server, TEMPLATE)
+            call_command("migrate", verbosity=0)
+        _use_database(server, name)
+        session.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
+        )
+
+
+@pytest.fixture
+def _django_db_helper(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a test at the database as it is: real commits, no rollback, nothing emptied.
+
+    pytest-django's `db`, `transactional_db`, `live_server` and its marker all come through here.
+    The ledger's and the feed's tables refuse TRUNCATE, and rollbacks would hide what commits do.
+    """
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """Return the address of a Valkey that is this process's own."""
+    valkey = Valkey(DATA_FOLDER / "valkey", DATA_FOLDER / "valkey.log", persist=False)
+    valkey.start()
+    yield valkey.url
+    valkey.stop()
+
+
+# --- Fences ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    """Refuse connections to anything but this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - as the library has it
+        internet = self.family in (socket.AF_INET, socket.AF_INET6)
+        if internet and not str(address[0]).startswith(LOOPBACK):
+            raise PermissionError(f"a test reached for {address}; only this machine is allowed")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads_close_connections() -> Iterator[None]:
+    """Close what a thread opened when the thread ends; Django does so only for its own servers."""
+    run = threading.Thread.run
+
+    def run_and_close(self: threading.Thread) -> None:
+        try:
+            run(self)
+        finally:
+            for used in connections.all(initialized_only=True):
+                with suppress(psycopg.Error):
+                    used.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "run", run_and_close)
+        yield
+
+
+# --- Browser --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Start the Chromium that the machine has, not one that playwright would download."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install it or set CHROMIUM")
+    return {
+        **browser_type_launch_args,
+        "executable_path": str(CHROMIUM),
+        # Containers run tests as root, where Chromium's own sandbox does not start.
+        "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    }
+
+
+@pytest.fixture(scope="session")
+def base_url(live_server: LiveServer) -> str:
+    """Let `page.goto("/tasks")` mean a page of this run's own web server."""
+    return str(live_server.url)
+
+
+@pytest.fixture
+def _playwright_runs_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow Django's database calls in a thread where playwright's loop sleeps."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give browser tests what all of them need."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.fixturenames.insert(0, "_playwright_runs_a_loop")  # type: ignore[attr-defined]

@@ -1,0 +1,125 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from marketplace.embedded.postgres import Postgres
+from marketplace.embedded.processes import ServerFailed
+from tests.embedded.instances import ROOT
+
+
+def test_what_was_committed_survives_a_stop_in_a_hurry(place: Path) -> None:
+    server = Postgres(place / "postgres", place / "postgres.log")
+
+    server.start()
+    server.ensure_database("hansa")
+    server.ensure_database("hansa")
+    with psycopg.connect(server.url("hansa")) as session:
+        session.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    server.stop(hurry=True)
+    server.start()
+    with psycopg.connect(server.url("hansa")) as session:
+        kept = session.execute("SELECT one FROM kept").fetchone()
+    server.stop()
+
+    assert kept == (1,)
+
+
+def test_a_long_folder_name_still_has_a_socket(place: Path) -> None:
+    folder = place / ('a folder, with "marks" and ' + "length " * 15)
+    folder.mkdir()
+    server = Postgres(folder / "postgres", folder / "postgres.log")
+
+    server.start()
+    with psycopg.connect(server.url("postgres")) as session:
+        answer = session.execute("SHOW listen_addresses").fetchone()
+        sockets = session.execute("SHOW unix_socket_directories").fetchone()
+    server.stop()
+
+    assert answer == ("",)
+    assert sockets is not None
+    assert str(folder) not in sockets[0]
+    assert not Path(sockets[0].strip('"')).exists()
+
+
+def test_only_the_account_that_made_it_gets_in(place: Path) -> None:
+    server = Postgres(place / "postgres", place / "postgres.log")
+
+    server.start()
+    with psycopg.connect(server.url("postgres")) as session:
+        session.execute("CREATE ROLE somebody LOGIN SUPERUSER")
+    try:
+        with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+            psycopg.connect(server.url("postgres"), user="somebody")
+    finally:
+        server.stop()
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(place: Path) -> None:
+    server = Postgres(
+        place / "postgres", place / "postgres.log", options={"shared_buffers": "some"}
+    )
+
+    with pytest.raises(ServerFailed, match="invalid value for parameter"):
+        server.start()
+
+
+def test_a_server_that_outlived_its_parent_is_replaced(place: Path) -> None:
+    first = Postgres(place / "postgres", place / "postgres.log")
+    first.start()
+    second = Postgres(place / "postgres", place / "postgres.log")
+
+    second.start()
+    with psycopg.connect(second.url("postgres")) as session:
+        answer = session.execute("SELECT 1").fetchone()
+    second.stop()
+
+    assert first.process is not None
+    assert first.process.wait(5) == 0
+    assert answer == (1,)
+
+
+def test_a_lock_that_names_a_stranger_neither_stops_us_nor_harms_the_stranger(place: Path) -> None:
+    server = Postgres(place / "postgres", place / "postgres.log")
+    server.start()
+    lock = (place / "postgres" / "postmaster.pid").read_text()
+    server.stop()
+    assert server.process is not None
+
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        named = lock.replace(str(server.process.pid), str(stranger.pid), 1)
+        (place / "postgres" / "postmaster.pid").write_text(named)
+        server.start()
+        server.stop()
+        unharmed = stranger.poll() is None
+        stranger.kill()
+
+    assert unharmed
+
+
+def test_a_server_ends_with_the_process_that_started_it(place: Path) -> None:
+    program = (
+        "import signal, sys; from pathlib import Path;"
+        "from marketplace.embedded.postgres import Postgres;"
+        "server = Postgres(Path(sys.argv[1]), Path(sys.argv[2])); server.start();"
+        "print(server.process.pid, flush=True); signal.pause()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, place / "postgres", place / "postgres.log"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        server = Path("/proc") / parent.stdout.readline().strip()
+        assert server.is_dir()
+
+        parent.kill()
+
+    latest = time.monotonic() + 10
+    while server.exists() and time.monotonic() < latest:
+        time.sleep(0.05)
+    assert not server.exists()
