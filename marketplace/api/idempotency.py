@@ -148,7 +148,7 @@ def _content(request: Request) -> object:
     )
 
 
-def _file_digest(file: UploadedFile[Any]) -> list[str]:
+def _file_digest(file: "UploadedFile[Any]") -> list[str]:
     content = hashlib.sha256()
     for chunk in file.chunks():
         content.update(chunk)
