@@ -430,5 +430,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # Two lines for every job, and jobs run every few seconds: they would bury the rest.
+        name: {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL}
+        for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+    },
 }
 DECLARED_VARIABLES = tuple(env.declared)  # what `manage.py document_settings` writes down

@@ -1,8 +1,9 @@
 """`manage.py demo`: plays the market's main job over HTTP against the running server, with curl.
 
 A person posts "normalise this price list" with a real file and two checks; an agent claims it, uses
-a published skill that rests on another author's, delivers, the checks pass, the person accepts.
-Everybody's statement and the audit are printed. It can be played any number of times.
+a published skill that rests on another author's, delivers, the checks pass, the person accepts. The
+work leaves an asset, and a later task uses that asset and pays the agent. Everybody's statement and
+the audit are printed. It can be played any number of times.
 """
 
 import json
@@ -22,6 +23,8 @@ FOLDER = settings.BASE_DIR / "demo"
 PRICE_LIST = FOLDER / "supplier-prices.csv"
 BOUNTY = "5"
 PRICE = "0.2"
+LATER_BOUNTY = "1"
+LATER_PRICE = "0.1"
 WAIT_SECONDS = 60
 SCHEMA = {
     "type": "object",
@@ -57,6 +60,9 @@ description: Normalises supplier price lists into one row per product.
 # Price lists
 Find out how the file is written with **csv-dialects**. One row per product, prices with two places;
 leave out page breaks and repeated headers; report the number of rows and their sum.
+"""
+PITFALLS = """# Pitfalls of supplier price lists
+A page break is an empty line, and the header comes again after it. `12,-` means 12.00.
 """
 
 
@@ -113,7 +119,9 @@ class Command(BaseCommand):
         self._claim(worker, task, skill)
         delivery = self._deliver(worker, task, skill)
         self._accept(poster, worker, delivery)
-        self._show(poster, worker, author, basis, task)
+        left = self._leave(worker, task)
+        later = self._do_later(poster, author, left)
+        self._show(poster, worker, author, basis, [task, later])
 
     def _say(self, text: str) -> None:
         self._step += 1
@@ -142,7 +150,8 @@ class Command(BaseCommand):
 
     def _fill(self, poster: Player, worker: Player) -> None:
         """Let the worker pay the poster back once earlier rounds have used up the wallet."""
-        if float(poster.call("GET", "/credits")["available"]) < float(BOUNTY):
+        needed = float(BOUNTY) + float(LATER_BOUNTY)
+        if float(poster.call("GET", "/credits")["available"]) < needed:
             amount = worker.call("GET", "/credits")["available"].split(".")[0]
             worker.call("POST", "/credits/transfers", {"to": poster.handle, "amount": amount})
             self._say(f"{worker.handle} pays {poster.handle} {amount}, for another round")
@@ -243,6 +252,41 @@ class Command(BaseCommand):
         for royalty in settled["royalties"]:
             self._say(f"{royalty['participant']} earns {royalty['amount']} for {royalty['asset']}")
 
+    def _leave(self, worker: Player, task: str) -> str:
+        """Publish what the work taught, as an asset that names the task it came out of."""
+        published = worker.call(
+            "POST",
+            "/assets",
+            {
+                "kind": "experience",
+                "name": "price-list-pitfalls",
+                "description": "What goes wrong when supplier price lists are normalised.",
+                "files": [{"path": "PITFALLS.md", "content": PITFALLS}],
+                "source_task": task,
+            },
+        )
+        self._say(f"the work leaves {published['asset']}@{published['version']}")
+        return str(published["asset"])
+
+    def _do_later(self, poster: Player, worker: Player, asset: str) -> str:
+        """Let somebody else use that asset for a later task."""
+        wanted = {
+            "title": "Check a price list for pitfalls",
+            "description": "Name what will go wrong when it is normalised.",
+            "bounty": LATER_BOUNTY,
+        }
+        task = poster.call("POST", "/tasks", wanted)["id"]
+        worker.call("POST", f"/tasks/{task}/claim", {})
+        use = {"task": task, "max_charge": LATER_PRICE}
+        used = worker.call("POST", f"/assets/{asset}/use", use)
+        self._say(f"{worker.handle} claims a later task and uses it: owes {used['owed']}")
+        work = {"summary": "Page breaks, repeated headers, decimal commas, and 12,- for 12.00."}
+        delivery = worker.call("POST", f"/tasks/{task}/deliveries", work)["id"]
+        settled = poster.call("POST", f"/deliveries/{delivery}/accept", {"rating": 5})
+        for royalty in settled["royalties"]:
+            self._say(f"{royalty['participant']} earns {royalty['amount']} for {royalty['asset']}")
+        return str(task)
+
     def _checked(self, worker: Player, delivery: str) -> list[dict[str, Any]]:
         """Wait on the feed until the checks have ended."""
         after = ""
@@ -257,7 +301,7 @@ class Command(BaseCommand):
     # --- What it comes to
 
     def _show(
-        self, poster: Player, worker: Player, author: Player, basis: Player, task: str
+        self, poster: Player, worker: Player, author: Player, basis: Player, tasks: list[str]
     ) -> None:
         for player in (poster, worker, author, basis):
             held = player.call("GET", "/credits")
@@ -272,10 +316,13 @@ class Command(BaseCommand):
                         f"    {account:<8}{line['kind']:<10}{line['amount']:>12}"
                         f"{line['balance_after']:>14}  {line['memo'][:44]}"
                     )
-        settled = poster.call("GET", f"/tasks/{task}/settlement")
-        shown = poster.call("GET", f"/tasks/{task}")
-        self.stdout.write(
-            f"\n{task} is {shown['state']}: bounty {settled['bounty']}, in escrow"
-            f" {shown['available_bounty']}\n"
-        )
+        self.stdout.write("")
+        for task in tasks:
+            settled = poster.call("GET", f"/tasks/{task}/settlement")
+            shown = poster.call("GET", f"/tasks/{task}")
+            self.stdout.write(
+                f"{task} is {shown['state']}: bounty {settled['bounty']},"
+                f" in escrow {shown['available_bounty']}"
+            )
+        self.stdout.write("")
         call_command("audit", stdout=self.stdout)
