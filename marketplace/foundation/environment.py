@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
+UNBOUNDED = 10**15  # larger numbers are typing errors
+
+
 class InvalidSetting(Exception):
     """An environment variable holds something that its setting cannot take."""
 
@@ -45,14 +48,15 @@ class Environment:
         return [word.strip() for word in self.values.get(name, default).split(",") if word.strip()]
 
     def number(
-        self, name: str, default: int, meaning: str, *, least: int = 0, most: int = 10**15
+        self, name: str, default: int, meaning: str, *, least: int = 0, most: int = UNBOUNDED
     ) -> int:
         """Return a whole number within its bounds.
 
         Raises:
             InvalidSetting: Not a whole number, or out of bounds.
         """
-        self._declare(name, f"{least} to {most}", str(default), meaning)
+        bounds = f"{least} or more" if most == UNBOUNDED else f"{least} to {most}"
+        self._declare(name, bounds, str(default), meaning)
         raw = self.values.get(name)
         if raw is None:
             return default
