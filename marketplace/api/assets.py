@@ -11,7 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -26,7 +26,7 @@ from marketplace.api.fields import (
     TextField,
     WholeNumberField,
 )
-from marketplace.api.files import FORM_OVERHEAD_BYTES, FileTooLarge, download
+from marketplace.api.files import FORM_OVERHEAD_BYTES, BytesRenderer, FileTooLarge, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
 from marketplace.api.parsers import StrictJSONParser
@@ -342,18 +342,6 @@ def _readable(request: Request, owner: str, name: str, version: str) -> Version:
     found = catalog.find_version(owner, name, version)
     require_files(viewer_of(request), found)
     return found
-
-
-class BytesRenderer(BaseRenderer):
-    """Lets a caller accept anything: the answer is a file."""
-
-    media_type = "*/*"
-    format = "bytes"
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
-        return JSONRenderer().render(data)
 
 
 class ArchiveQuery(QuerySerializer):

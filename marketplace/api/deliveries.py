@@ -4,19 +4,21 @@ from typing import Any
 
 from django.http import FileResponse, HttpRequest
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from marketplace.api.endpoints import Endpoint, actor_of, created, viewer_of
 from marketplace.api.fields import (
     IdField,
+    NumberField,
     StrictSerializer,
     TextField,
     WholeNumberField,
 )
-from marketplace.api.files import FileOut, download
+from marketplace.api.files import BytesRenderer, FileOut, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
 from marketplace.api.tasks import MOST_FILES, SettlementOut, final_settlement
@@ -46,7 +48,7 @@ class EvidenceIn(StrictSerializer):
 class UsageIn(StrictSerializer):
     """What the work took, as the worker states it."""
 
-    seconds = serializers.FloatField(required=False, min_value=0, max_value=10**9)
+    seconds = NumberField(required=False, min_value=0, max_value=10**9)
     tokens = WholeNumberField(required=False, min_value=0, max_value=10**15)
     cost = TextField(required=False, max_length=40)
 
@@ -100,13 +102,15 @@ class DeliveryOut(serializers.Serializer[Any]):
     decided_at = serializers.DateTimeField(allow_null=True)
     permitted_actions = serializers.SerializerMethodField()
 
-    def get_files(self, delivery: Delivery) -> list[FileOut]:
+    @extend_schema_field(FileOut(many=True))
+    def get_files(self, delivery: Delivery) -> Any:
         files = [delivered.file for delivered in delivery.delivered.all()]
-        return FileOut(files, many=True).data  # type: ignore[return-value]
+        return FileOut(files, many=True).data
 
-    def get_checks(self, delivery: Delivery) -> list[CheckRunOut]:
+    @extend_schema_field(CheckRunOut(many=True))
+    def get_checks(self, delivery: Delivery) -> Any:
         runs: list[CheckRun] = list(delivery.checks.all())
-        return CheckRunOut(runs, many=True).data  # type: ignore[return-value]
+        return CheckRunOut(runs, many=True).data
 
     def get_permitted_actions(self, delivery: Delivery) -> list[str]:
         return permitted_actions(delivery, self.context["viewer"])
@@ -200,6 +204,7 @@ class DeliveryArchive(Endpoint):
     """`/deliveries/{id}/archive`."""
 
     scopes = {"GET": Scope.TASKS_READ}
+    renderer_classes = (JSONRenderer, BytesRenderer)
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, delivery_id: str) -> FileResponse:

@@ -30,6 +30,7 @@ class NoSuchCall(Endpoint):
     authentication_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.take_allowance(request)
         raise exceptions.NotFound("There is no such path in this API.")
 
 

@@ -1,6 +1,7 @@
 """What every endpoint has: scopes, limits, strict input, and a caller."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -64,13 +65,18 @@ class Endpoint(APIView):
     query: dict[str, Any]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+        try:
+            super().initial(request, *args, **kwargs)
+        except exceptions.APIException:
+            # Whoever tries keys, or asks for what there is not, is counted by address.
+            self.take_allowance(request)
+            raise
         try:
             check_storable(request.path)
         except ValueError as error:
             raise exceptions.NotFound from error
         self._require_scope(request)
-        self._take_allowance(request)
+        self.take_allowance(request)
         self._require_length(request)
         self.query = self._read_query(request)
 
@@ -89,7 +95,7 @@ class Endpoint(APIView):
         return response
 
     def _require_scope(self, request: Request) -> None:
-        method = str(request.method)
+        method = _asked(request)
         scope = self.scopes.get(method)
         if method in self.scopes and scope is None:
             return
@@ -97,11 +103,11 @@ class Endpoint(APIView):
             return
         if request.user is None:
             raise exceptions.NotAuthenticated
-        held = request.auth.scopes if isinstance(request.auth, ApiKey) else ALL_SCOPES
-        if scope is not None and scope.value not in held:
+        if scope is not None and scope.value not in held_scopes(request):
             raise InsufficientScope(scope.value)
 
-    def _take_allowance(self, request: Request) -> None:
+    def take_allowance(self, request: Request) -> None:
+        """Count the call; raises `Throttled` where it is one too many."""
         asking = viewer_of(request)
         caller = str(asking.pk) if asking is not None else f"address:{address_of(request)}"
         self.allowance = limits.take(caller, writes=request.method not in READS)
@@ -126,7 +132,7 @@ class Endpoint(APIView):
         if self.takes_dry_run and request.method == "POST":
             declared: type[QuerySerializer] = DryRunQuery
         else:
-            declared = self.queries.get(str(request.method), QuerySerializer)
+            declared = self.queries.get(_asked(request), QuerySerializer)
         serializer = declared(data=given)
         try:
             serializer.is_valid(raise_exception=True)
@@ -160,6 +166,11 @@ class Endpoint(APIView):
         return read.validated_data
 
 
+def _asked(request: Request) -> str:
+    """Return the method whose declarations count: HEAD is GET without the body."""
+    return "GET" if request.method == "HEAD" else str(request.method)
+
+
 class DryRunQuery(QuerySerializer):
     """`?dry_run=true`: do everything, write nothing."""
 
@@ -172,6 +183,11 @@ def actor_of(request: Request) -> Participant:
     if not isinstance(user, Participant):
         raise exceptions.NotAuthenticated
     return user
+
+
+def held_scopes(request: Request) -> Sequence[str]:
+    """Return what the caller may touch: what its key says, or everything in a session."""
+    return request.auth.scopes if isinstance(request.auth, ApiKey) else ALL_SCOPES
 
 
 def viewer_of(request: Request) -> Participant | None:

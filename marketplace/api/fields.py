@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -88,6 +89,24 @@ class WholeNumberField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class NumberField(serializers.FloatField):
+    """A JSON number; "5" and true are not."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, (int, float)):
+            raise ValidationError("Send a number.", code="invalid")
+        return super().to_internal_value(data)
+
+
+class TruthField(serializers.BooleanField):
+    """A JSON true or false; "yes" and 1 are not."""
+
+    def to_internal_value(self, data: object) -> bool:
+        if not isinstance(data, bool):
+            raise ValidationError("Send true or false.", code="invalid")
+        return data
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a typo must not be silently dropped."""
 
@@ -114,11 +133,15 @@ class QuerySerializer(StrictSerializer):
 
     def __init__(self, **kwargs: Any) -> None:
         data = kwargs.get("data")
-        if data is not None:
-            kwargs["data"] = {name: data.get(name) for name in data}
+        self.twice: list[str] = []
+        if isinstance(data, QueryDict):
+            self.twice = [name for name, values in data.lists() if len(values) > 1]
+            kwargs["data"] = data.dict()
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
+        for name in self.twice:
+            raise ValidationError({name: ["Send it once."]}, code="duplicate")
         for name, value in data.items():
             try:
                 check_storable(str(value))

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,6 +29,18 @@ INERT = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+class BytesRenderer(BaseRenderer):
+    """Lets a caller accept anything: the answer is a file."""
+
+    media_type = "*/*"
+    format = "bytes"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
+        return JSONRenderer().render(data)
 
 
 class FileTooLarge(APIException):
@@ -103,6 +116,7 @@ class FileContent(Endpoint):
     """`/files/{id}/content`."""
 
     scopes = {"GET": None}
+    renderer_classes = (JSONRenderer, BytesRenderer)
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def get(self, request: Request, file_id: str) -> FileResponse:

@@ -94,6 +94,14 @@ def whole(value: object) -> int:
     return value
 
 
+def moment(value: object) -> datetime:
+    """Read an instant out of a cursor."""
+    read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if read is None or read.tzinfo is None:
+        raise ValueError("not an instant of a cursor")
+    return read
+
+
 def paginate(rows: QuerySet[M], query: dict[str, Any], keys: Sequence[Key] = NEWEST) -> Page[M]:
     """Return one page of *rows*. Queries: one, and what they prefetch.
 

@@ -9,6 +9,9 @@ from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
+# What is read is written again, by code that recurses and that begins deeper in the stack.
+MOST_LEVELS = 100
+
 
 class BodyTooLarge(APIException):
     """The body is larger than this call takes."""
@@ -56,25 +59,30 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:50]!r} stands twice in one object")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:50]!r} stands twice in one object")
+        found[name] = value
     return found
 
 
 def _check_texts(value: object) -> None:
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            check_storable(item)
-        elif isinstance(item, dict):
-            stack.extend(item.keys())
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, str):
+                check_storable(item)
+            elif isinstance(item, dict):
+                below.extend(item.keys())
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        if not below:
+            return
+        level = below
+    raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
 
 
 def check_storable(text: str) -> None:

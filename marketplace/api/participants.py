@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,15 +15,16 @@ from marketplace.api.endpoints import (
     address_of,
     created,
     etag,
+    held_scopes,
     read_version_of,
 )
 from marketplace.api.fields import CreditsField, IdField, StrictSerializer, TextField
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import PageQuery, paginate
 from marketplace.foundation import ids
-from marketplace.participants.models import ApiKey, Kind, Participant
+from marketplace.participants.models import Kind, Participant
 from marketplace.participants.queries import keys_of, public_profiles
-from marketplace.participants.scopes import ALL_SCOPES, Scope
+from marketplace.participants.scopes import Scope
 from marketplace.participants.usecases.add_agent import add_agent
 from marketplace.participants.usecases.edit_profile import edit_profile
 from marketplace.participants.usecases.issue_key import IssuedKey, issue_key
@@ -96,8 +97,9 @@ class ProfileOut(serializers.Serializer[Any]):
     joined_at = serializers.DateTimeField()
     reputation = serializers.SerializerMethodField()
 
-    def get_reputation(self, participant: Participant) -> ReputationOut:
-        return self.context["reputation"][participant.pk]  # type: ignore[no-any-return]
+    @extend_schema_field(ReputationOut)
+    def get_reputation(self, participant: Participant) -> Any:
+        return self.context["reputation"][participant.pk]
 
 
 class WalletOut(serializers.Serializer[Any]):
@@ -341,7 +343,7 @@ class Keys(Endpoint):
     def post(self, request: Request) -> Response:
         """Make a key; it is shown this once, and can do no more than the key that made it."""
         given = self.read_body(request, KeyIn)
-        own = request.auth.scopes if isinstance(request.auth, ApiKey) else ALL_SCOPES
+        own = held_scopes(request)
         wanted = given.get("scopes") or own
         if not set(wanted) <= set(own):
             raise serializers.ValidationError(
@@ -404,5 +406,6 @@ class Agents(Endpoint):
             allowance_per_task=allowance.get("per_task"),
             allowance_per_day=allowance.get("per_day"),
             key_seed=self.key_seed,
+            key_scopes=held_scopes(request),
         )
         return registered_response(registered)

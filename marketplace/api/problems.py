@@ -152,7 +152,8 @@ FieldError = tuple[str, str, str]
 FIELD_ERRORS: dict[type[Exception], Callable[[Any], FieldError]] = {
     InvalidTerms: lambda e: (f"/{e.field}", e.code, str(e)),
     InvalidCheck: lambda e: (f"/verification{e.pointer}", e.code, str(e)),
-    UnknownFile: lambda e: (f"/files/{e.index}", "unknown_file", "No file of yours has this id."),
+    UnknownFile: lambda e: (f"/{e.field}/{e.index}", "unknown_file",
+                            "No file of yours has this id."),
     UnknownRequirement: lambda e: ("/requirement", "unknown_requirement", f"{e}."),
     RequirementMissing: lambda _: ("/requirement", "required",
                                    "Name the requirement that the rejection rests on."),

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
 from django.db.models import Func, IntegerField, QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,11 +25,12 @@ from marketplace.api.fields import (
     IdField,
     StrictSerializer,
     TextField,
+    TruthField,
     WholeNumberField,
 )
 from marketplace.api.files import FileOut
 from marketplace.api.idempotency import retryable
-from marketplace.api.paging import NEWEST, Key, PageQuery, paginate, whole
+from marketplace.api.paging import NEWEST, Key, PageQuery, moment, paginate, whole
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
 from marketplace.participants.models import Kind
@@ -163,15 +164,17 @@ class TaskOut(serializers.Serializer[Any]):
     def get_depends_on(self, task: Task) -> list[str]:
         return []
 
-    def get_verification(self, task: Task) -> list[CheckOut]:
+    @extend_schema_field(CheckOut(many=True))
+    def get_verification(self, task: Task) -> Any:
         asking = self.context["viewer"].id
         if task.is_ended or asking == task.poster_id:
-            return task.verification  # type: ignore[no-any-return]
-        return checks.without_answers(task.verification)  # type: ignore[return-value]
+            return task.verification
+        return checks.without_answers(task.verification)
 
-    def get_attachments(self, task: Task) -> list[FileOut]:
+    @extend_schema_field(FileOut(many=True))
+    def get_attachments(self, task: Task) -> Any:
         files = [attached.file for attached in task.attached.all()]
-        return FileOut(files, many=True).data  # type: ignore[return-value]
+        return FileOut(files, many=True).data
 
     def get_permitted_actions(self, task: Task) -> list[str]:
         return permissions.permitted_actions(task, self.context["viewer"])
@@ -247,8 +250,8 @@ ORDERINGS: dict[str, tuple[Key, ...]] = {
     "created_at": (Key("id", NEWEST[0].read, descending=False),),
     "-bounty": (Key("bounty", whole), *NEWEST),
     "bounty": (Key("bounty", whole, descending=False), *NEWEST),
-    "deadline": (Key("deadline", str, descending=False), *NEWEST),
-    "-deadline": (Key("deadline", str), *NEWEST),
+    "deadline": (Key("deadline", moment, descending=False), *NEWEST),
+    "-deadline": (Key("deadline", moment), *NEWEST),
 }
 BEST = (Key("rank", whole), *NEWEST)
 RANK_UNIT = 1_000_000  # ts_rank() is below 1; as millionths a cursor carries it exactly
@@ -496,7 +499,7 @@ class AbandonTask(Endpoint):
 class CancelIn(StrictSerializer):
     """Cancelling."""
 
-    at_once = serializers.BooleanField(required=False, default=False)
+    at_once = TruthField(required=False, default=False)
 
 
 class CancelTask(Endpoint):

@@ -114,7 +114,8 @@ class StatementCSV(BaseRenderer):
         )
         writer.writerow(columns)
         for line in data["results"]:
-            row = {**line, "subject": line["subject"]["id"]}
+            created_at = line["created_at"].isoformat().replace("+00:00", "Z")
+            row = {**line, "subject": line["subject"]["id"], "created_at": created_at}
             writer.writerow([_inert(str(row[column])) for column in columns])
         return text.getvalue().encode()
 

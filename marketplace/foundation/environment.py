@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
 UNBOUNDED = 10**15  # larger numbers are typing errors
 
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -45,7 +45,8 @@ def run_in_transaction(work: Callable[[], T]) -> T:
     Raises:
         Busy: Locked or deadlocked after all tries.
     """
-    if _running.get():
+    # Jobs that run in line after a commit are outside of it, though still below its frame.
+    if _running.get() and connection.in_atomic_block:
         return work()
     token = _running.set(True)
     try:

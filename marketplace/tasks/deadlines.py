@@ -10,10 +10,15 @@ from datetime import datetime
 from enum import Enum
 from functools import partial
 
+import structlog
+
 from marketplace.foundation import clock
+from marketplace.foundation.ids import encode
 from marketplace.foundation.transactions import Overdue, run_in_transaction
 from marketplace.tasks.models import Task
 from marketplace.tasks.states import TaskState
+
+log = structlog.get_logger()
 
 
 class Limit(Enum):
@@ -121,4 +126,10 @@ def sweep(*, limit: int = BATCH) -> int:
         .order_by("due_at")
         .values_list("pk", flat=True)[:limit]
     )
-    return sum(run_in_transaction(partial(apply_passed, task_id)) for task_id in due)
+    done = 0
+    for task_id in due:
+        try:
+            done += run_in_transaction(partial(apply_passed, task_id))
+        except Exception as error:  # a task that fails must not keep the others waiting
+            log.exception("sweep.failed", task=encode("task", task_id), error=str(error))
+    return done

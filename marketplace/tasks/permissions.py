@@ -158,8 +158,11 @@ def require(task: Task, verb: str, roles: frozenset[Role], at: datetime) -> None
 def permitted_verbs(task: Task, viewer: Viewer) -> frozenset[str]:
     """Return the verbs that *viewer* has on a task now."""
     roles = task.roles_of(viewer.participant)
-    # A limit that has passed will be applied before anything else can be done.
-    if task.due_at is not None and task.due_at <= viewer.at and task.state != TaskState.SUBMITTED:
+    # A limit that has passed will be applied before anything else can be done. A reminder that is
+    # due changes nothing.
+    limits = (task.review_due_at, task.with_staff_until)
+    due = [task.due_at] if task.state != TaskState.SUBMITTED else limits
+    if any(at is not None and at <= viewer.at for at in due):
         return frozenset()
     return frozenset(
         verb

@@ -32,7 +32,7 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
     check_bounty(wanted.bounty)
     now = clock.now()
     spans = spans_of(wanted, now)
-    attachments = files_to_attach(wanted.attachments, uploader=actor.pk)
+    attachments = files_to_attach(wanted.attachments, uploader=actor.pk, field="attachments")
     allowances.spend(actor, wanted.bounty)
     task_id = new_id()
     task = Task(
