@@ -94,7 +94,7 @@ def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> De
             raise DeliveriesExhausted(most=MOST_AUTOMATIC_DELIVERIES)
     for entry in work.evidence:
         require_listed(task, entry["requirement"])
-    files = files_to_attach(work.files, uploader=actor.pk)
+    files = files_to_attach(work.files, uploader=actor.pk, field="files")
     assert task.claim is not None, "whoever may deliver holds the task"
     delivery = Delivery.objects.create(
         task=task,

@@ -186,7 +186,9 @@ def _exact(at: str, raw: object) -> dict[str, object]:
             detail='A JSON pointer (RFC 6901), such as "/totals"; empty is the whole result.',
         )
     normalise = fields.get("normalise", [])
-    if not isinstance(normalise, list) or any(step not in NORMALISATIONS for step in normalise):
+    if not isinstance(normalise, list) or not all(
+        isinstance(step, str) and step in NORMALISATIONS for step in normalise
+    ):
         raise InvalidCheck(
             pointer=f"{at}/normalise",
             code="unknown_normalisation",
