@@ -443,6 +443,8 @@ LOGGING = {
         # Two lines for every job, and jobs run every few seconds: they would bury the rest.
         name: {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL}
         for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")
-    },
+    }
+    # A refusal is an answer, and every race has losers; only what is our fault is logged.
+    | {"django.request": {"level": "ERROR"}},
 }
 DECLARED_VARIABLES = tuple(env.declared)  # what `manage.py document_settings` writes down
