@@ -10,7 +10,7 @@ from django.db import transaction
 
 from assets.blobs import StoredBlob, TooLarge, UnknownBlob, open_blob, store, store_all
 from assets.models import Blob
-from tests.assets.at_once import together
+from tests.builders.at_once import together
 
 pytestmark = pytest.mark.django_db
 

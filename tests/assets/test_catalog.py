@@ -26,7 +26,7 @@ from assets.catalog import (
     yank,
 )
 from assets.models import Asset, Version
-from tests.assets.at_once import together
+from tests.builders.at_once import together
 from tests.assets.publishing import a_name, a_skill, skill_files
 from tests.builders.people import a_person
 

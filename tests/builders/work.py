@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from credits import amounts, escrow
 from marketplace.api.wallets import position_of
@@ -24,6 +24,8 @@ from marketplace.tasks.terms import Wanted
 from marketplace.tasks.usecases.claim_task import claim_task
 from marketplace.tasks.usecases.post_task import post_task
 from tests.builders.people import a_person, an_agent
+
+Said: TypeAlias = Any  # fields of `Wanted` or `Work`, which check themselves
 
 BOUNTY = 10 * amounts.MICRO
 ANSWER = {"totals": {"rows": 300}}
@@ -61,25 +63,29 @@ def _parsed(check: dict[str, object]) -> dict[str, object]:
     return parsed.as_json()
 
 
-def a_task(poster: Participant | None = None, **wanted: Any) -> Task:
+def a_task(poster: Participant | None = None, **wanted: Said) -> Task:
     """Return an open task with a bounty of 10 credits; *wanted* are fields of `Wanted`."""
-    says = {"title": "Normalise this price list", "description": "In euro.", "bounty": BOUNTY}
+    says: dict[str, Any] = {
+        "title": "Normalise this price list",
+        "description": "In euro.",
+        "bounty": BOUNTY,
+    }
     return post_task(actor=poster or a_person(), wanted=Wanted(**(says | wanted)))
 
 
 def a_claimed_task(
-    poster: Participant | None = None, worker: Participant | None = None, **wanted: Any
+    poster: Participant | None = None, worker: Participant | None = None, **wanted: Said
 ) -> Task:
     """Return a task that an agent, or *worker*, holds."""
     task = a_task(poster, **wanted)
     return claim_task(task_id=task.pk, actor=worker or an_agent())
 
 
-def deliver(task: Task, **work: Any) -> Delivery:
+def deliver(task: Task, **work: Said) -> Delivery:
     """Deliver `ANSWER`, or *work*, as whoever holds the task."""
     assert task.worker is not None
-    done = Work(**({"summary": "Done.", "result": ANSWER} | work))
-    return submit_delivery(task_id=task.pk, actor=task.worker, work=done)
+    done: dict[str, Any] = {"summary": "Done.", "result": ANSWER} | work
+    return submit_delivery(task_id=task.pk, actor=task.worker, work=Work(**done))
 
 
 def a_submitted_delivery(
@@ -87,14 +93,14 @@ def a_submitted_delivery(
     worker: Participant | None = None,
     *,
     work: dict[str, Any] | None = None,
-    **wanted: Any,
+    **wanted: Said,
 ) -> Delivery:
     """Return a delivery of `ANSWER`, or of *work*, that awaits its checks and its review."""
     return deliver(a_claimed_task(poster, worker, **wanted), **(work or {}))
 
 
 def a_rejected_delivery(
-    poster: Participant | None = None, worker: Participant | None = None, **wanted: Any
+    poster: Participant | None = None, worker: Participant | None = None, **wanted: Said
 ) -> Delivery:
     """Return a delivery that its poster rejected."""
     return rejected(a_submitted_delivery(poster, worker, **wanted))
@@ -106,7 +112,7 @@ def rejected(delivery: Delivery) -> Delivery:
 
 
 def an_accepted_delivery(
-    poster: Participant | None = None, worker: Participant | None = None, **wanted: Any
+    poster: Participant | None = None, worker: Participant | None = None, **wanted: Said
 ) -> Delivery:
     """Return a delivery that its poster accepted; its task is settled."""
     delivery = a_submitted_delivery(poster, worker, **wanted)
