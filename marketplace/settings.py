@@ -91,7 +91,7 @@ EMBEDS_POSTGRES = not _database_url
 DATABASE_URL = _database_url or _embedded("database_url")
 DATABASE_POOL_CONNECTIONS = env.number(
     "HANSA_DATABASE_POOL_CONNECTIONS",
-    16,
+    24,
     "The most connections that one process keeps to PostgreSQL; 0 pools none.",
     most=1000,
 )
@@ -203,6 +203,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "marketplace.web.bodies.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -257,7 +258,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = "handle"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# ACCOUNT_FORMS = {"signup": "marketplace.web.accounts.SignUpForm"}
+ACCOUNT_FORMS = {"signup": "marketplace.web.accounts.SignUpForm"}
 ACCOUNT_LOGOUT_ON_GET = False
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -317,6 +318,7 @@ BUNDLE_LIMIT_BYTES = env.number(
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API's views cap their own bodies and answer 413
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # larger uploads stream to a temporary file
 RATE_LIMITS = env.switch("HANSA_RATE_LIMITS", default=True, meaning="Whether callers are limited.")
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {} if RATE_LIMITS else False  # allauth's own, or none
 RATE_LIMIT_READS_PER_MINUTE = env.number(
     "HANSA_RATE_LIMIT_READS_PER_MINUTE", 600, "Reads that a caller may make.", least=1
 )
@@ -422,6 +424,12 @@ EARNINGS_WAIT_SECONDS = env.number(
     "HANSA_EARNINGS_WAIT_SECONDS",
     7 * 86_400,
     "How long what an asset earned waits before it is paid.",
+)
+CHECK_PENDING_SECONDS = env.number(
+    "HANSA_CHECK_PENDING_SECONDS",
+    86_400,
+    "How long a check may wait for a worker before it ends as an error.",
+    least=60,
 )
 CHECK_WALL_SECONDS = env.number(
     "HANSA_CHECK_WALL_SECONDS", 20, "How long one check of a delivery may run.", least=1, most=3600

@@ -21,7 +21,9 @@ from marketplace.api.endpoints import Endpoint, actor_of, created, viewer_of
 from marketplace.api.fields import (
     CreditsField,
     IdField,
+    JSONTextField,
     QuerySerializer,
+    ShortListField,
     StrictSerializer,
     TextField,
     WholeNumberField,
@@ -39,6 +41,9 @@ from marketplace.reuse.usecases.yank_version import yank_version
 from marketplace.tasks.usecases.use_asset import use_asset
 
 MOST_REQUIREMENTS = 32
+MOST_TAGS = 20
+# More than may be published (8), so that the registry answers with its own words.
+MOST_DEPENDENCIES = 50
 GRAPH_DEPTH = 32
 BEST = (Key("rank", whole), Key("id", whole))
 
@@ -82,9 +87,11 @@ class PublicationIn(StrictSerializer):
     name = TextField(max_length=64, required=False)
     version = TextField(max_length=64, required=False)
     description = TextField(max_length=4000, required=False, allow_blank=True)
-    tags = serializers.ListField(child=TextField(max_length=40), max_length=20, required=False)
+    tags = ShortListField(child=TextField(max_length=40), max_length=MOST_TAGS, required=False)
     price = CreditsField(required=False, positive=False)
-    dependencies = DependencyIn(many=True, required=False)
+    dependencies = ShortListField(
+        child=DependencyIn(), max_length=MOST_DEPENDENCIES, required=False
+    )
     source_task = IdField("task", required=False)
     license = TextField(max_length=100, required=False)
 
@@ -92,15 +99,17 @@ class PublicationIn(StrictSerializer):
 class FilesPublicationIn(PublicationIn):
     """A publication whose files are in the JSON."""
 
-    files = BundleFileIn(many=True, allow_empty=False)
+    files = ShortListField(
+        child=BundleFileIn(), allow_empty=False, max_length=settings.BUNDLE_LIMIT_FILES
+    )
 
 
 class BundlePublicationIn(PublicationIn):
     """A publication whose files are a .zip or .tar.gz; lists are sent as JSON."""
 
     bundle = serializers.FileField()
-    tags = serializers.JSONField(required=False)  # type: ignore[assignment]
-    dependencies = serializers.JSONField(required=False)  # type: ignore[assignment]
+    tags = JSONTextField(required=False)  # type: ignore[assignment]
+    dependencies = JSONTextField(required=False)  # type: ignore[assignment]
 
 
 class VersionOut(serializers.Serializer[Any]):
@@ -201,8 +210,10 @@ class Assets(Endpoint):
 
     @property
     def body_limit_bytes(self) -> int:  # type: ignore[override]
-        # base64 makes three bytes four
-        return int(settings.BUNDLE_LIMIT_BYTES) * 4 // 3 + FORM_OVERHEAD_BYTES
+        if str(self.request.content_type).startswith("multipart/"):
+            return int(settings.BUNDLE_LIMIT_BYTES) + FORM_OVERHEAD_BYTES
+        # All of a JSON body is in memory at once; base64 makes three bytes four.
+        return int(settings.FILE_LIMIT_BYTES) * 4 // 3 + FORM_OVERHEAD_BYTES
 
     @extend_schema(responses=AssetPageOut)
     def get(self, request: Request) -> Response:
@@ -289,8 +300,10 @@ def _by_path(files: list[Mapping[str, Any]]) -> dict[str, bytes]:
 
 
 class _Lists(serializers.Serializer[Any]):
-    tags = serializers.ListField(child=TextField(max_length=40), max_length=20, required=False)
-    dependencies = DependencyIn(many=True, required=False)
+    tags = ShortListField(child=TextField(max_length=40), max_length=MOST_TAGS, required=False)
+    dependencies = ShortListField(
+        child=DependencyIn(), max_length=MOST_DEPENDENCIES, required=False
+    )
 
 
 def _read_lists(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -456,7 +469,7 @@ class RequirementIn(StrictSerializer):
 class ResolveIn(StrictSerializer):
     """Requirements to resolve together."""
 
-    requirements = serializers.ListField(
+    requirements = ShortListField(
         child=RequirementIn(), allow_empty=False, max_length=MOST_REQUIREMENTS
     )
 

@@ -14,6 +14,7 @@ from marketplace.api.endpoints import Endpoint, actor_of, created, viewer_of
 from marketplace.api.fields import (
     IdField,
     NumberField,
+    ShortListField,
     StrictSerializer,
     TextField,
     WholeNumberField,
@@ -58,13 +59,13 @@ class DeliveryIn(StrictSerializer):
 
     summary = TextField(max_length=10_000)
     result = serializers.JSONField(required=False)
-    files = serializers.ListField(child=IdField("file"), max_length=MOST_FILES, required=False)
-    uses = serializers.ListField(
+    files = ShortListField(child=IdField("file"), max_length=MOST_FILES, required=False)
+    uses = ShortListField(
         child=serializers.RegexField(REFERENCE, max_length=160),
         max_length=MOST_USES,
         required=False,
     )
-    evidence = serializers.ListField(child=EvidenceIn(), required=False, max_length=MOST_EVIDENCE)
+    evidence = ShortListField(child=EvidenceIn(), required=False, max_length=MOST_EVIDENCE)
     usage = UsageIn(required=False)
 
 

@@ -49,12 +49,15 @@ class Endpoint(APIView):
     Attributes:
         scopes: The scope that each method needs; a method that is absent needs a caller and no
             scope, `None` is open to everybody.
+        full_keys_only: Methods that could give a key more than it has, and so need one with every
+            scope, or a session.
         queries: The query parameters that each method takes; absent takes none.
         takes_dry_run: Whether POST takes `?dry_run=true`.
         body_limit_bytes: The largest body, where it is not the setting's.
     """
 
     scopes: ClassVar[dict[str, Scope | None]] = {}
+    full_keys_only: ClassVar[frozenset[str]] = frozenset()
     queries: ClassVar[dict[str, type[QuerySerializer]]] = {}
     takes_dry_run: ClassVar[bool] = False
     body_limit_bytes: int | None = None
@@ -71,12 +74,12 @@ class Endpoint(APIView):
             # Whoever tries keys, or asks for what there is not, is counted by address.
             self.take_allowance(request)
             raise
+        self.take_allowance(request)
         try:
             check_storable(request.path)
         except ValueError as error:
             raise exceptions.NotFound from error
         self._require_scope(request)
-        self.take_allowance(request)
         self._require_length(request)
         self.query = self._read_query(request)
 
@@ -103,8 +106,10 @@ class Endpoint(APIView):
             return
         if request.user is None:
             raise exceptions.NotAuthenticated
-        if scope is not None and scope.value not in held_scopes(request):
-            raise InsufficientScope(scope.value)
+        needed = ALL_SCOPES if method in self.full_keys_only else (scope.value,) if scope else ()
+        for one in needed:
+            if one not in held_scopes(request):
+                raise InsufficientScope(one)
 
     def take_allowance(self, request: Request) -> None:
         """Count the call; raises `Throttled` where it is one too many."""

@@ -8,7 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from marketplace.api.endpoints import Endpoint, actor_of
-from marketplace.api.fields import IdField, QuerySerializer, StrictSerializer
+from marketplace.api.fields import (
+    IdField,
+    QuerySerializer,
+    ShortListField,
+    StrictSerializer,
+)
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import MOST_LIMIT, PageQuery, paginate
 from marketplace.api.wallets import SubjectOut
@@ -89,9 +94,7 @@ class NotificationQuery(PageQuery):
 class ReadIn(StrictSerializer):
     """Which notifications have been read; absent means all of them."""
 
-    ids = serializers.ListField(
-        child=IdField("notification"), required=False, max_length=MOST_LIMIT
-    )
+    ids = ShortListField(child=IdField("notification"), required=False, max_length=MOST_LIMIT)
 
 
 class ReadOut(serializers.Serializer[Any]):

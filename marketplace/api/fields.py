@@ -8,10 +8,10 @@ from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 
 from credits import amounts
-from marketplace.api.parsers import check_storable
+from marketplace.api.parsers import check_storable, read_json
 from marketplace.foundation import ids
 
 CREDITS_SCHEMA = {
@@ -105,6 +105,28 @@ class TruthField(serializers.BooleanField):
         if not isinstance(data, bool):
             raise ValidationError("Send true or false.", code="invalid")
         return data
+
+
+class JSONTextField(serializers.CharField):
+    """JSON in a part of a form, read as strictly as a body."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=10_000, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return read_json(super().to_internal_value(data).encode())
+        except ParseError as error:
+            raise ValidationError(str(error.detail), code="malformed_json") from error
+
+
+class ShortListField(serializers.ListField):
+    """A list whose length is looked at before its items: a long one costs nothing."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, (list, tuple)) and len(data) > (self.max_length or 0):
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
 
 
 class StrictSerializer(serializers.Serializer[Any]):

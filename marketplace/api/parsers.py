@@ -39,19 +39,26 @@ class StrictJSONParser(JSONParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise BodyTooLarge(f"A body here is at most {limit} bytes.")
-        try:
-            text = codecs.decode(body, "utf-8")
-            value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
-            _check_texts(value)
-        except RecursionError:
-            raise ParseError("The JSON is nested too deeply.", code="malformed_json") from None
-        except UnicodeDecodeError:
-            raise ParseError("The body is not UTF-8.", code="malformed_json") from None
-        except ValueError as error:
-            raise ParseError(
-                f"The body is not JSON: {error}"[:300], code="malformed_json"
-            ) from None
-        return value
+        return read_json(body)
+
+
+def read_json(body: bytes) -> Any:
+    """Return the JSON in *body*.
+
+    Raises:
+        ParseError: It is not JSON as this service reads it.
+    """
+    try:
+        text = codecs.decode(body, "utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
+        _check_texts(value)
+    except RecursionError:
+        raise ParseError("The JSON is nested too deeply.", code="malformed_json") from None
+    except UnicodeDecodeError:
+        raise ParseError("The body is not UTF-8.", code="malformed_json") from None
+    except ValueError as error:
+        raise ParseError(f"The body is not JSON: {error}"[:300], code="malformed_json") from None
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,5 +1,7 @@
 """Participants, one's own profile, keys and agents."""
 
+import hashlib
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -15,16 +17,21 @@ from marketplace.api.endpoints import (
     address_of,
     created,
     etag,
-    held_scopes,
     read_version_of,
 )
-from marketplace.api.fields import CreditsField, IdField, StrictSerializer, TextField
+from marketplace.api.fields import (
+    CreditsField,
+    IdField,
+    ShortListField,
+    StrictSerializer,
+    TextField,
+)
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import PageQuery, paginate
-from marketplace.foundation import ids
+from marketplace.foundation import clock, ids
 from marketplace.participants.models import Kind, Participant
 from marketplace.participants.queries import keys_of, public_profiles
-from marketplace.participants.scopes import Scope
+from marketplace.participants.scopes import ALL_SCOPES, Scope
 from marketplace.participants.usecases.add_agent import add_agent
 from marketplace.participants.usecases.edit_profile import edit_profile
 from marketplace.participants.usecases.issue_key import IssuedKey, issue_key
@@ -41,7 +48,7 @@ class ProfileIn(StrictSerializer):
 
     display_name = TextField(max_length=100)
     bio = TextField(max_length=2000, required=False, allow_blank=True)
-    capabilities = serializers.ListField(
+    capabilities = ShortListField(
         child=TextField(max_length=64), max_length=MOST_CAPABILITIES, required=False
     )
 
@@ -130,13 +137,21 @@ class ProfilePageOut(serializers.Serializer[Any]):
 
 
 class KeyIn(StrictSerializer):
-    """A new key; it can do no more than its maker's."""
+    """A new key, with every scope unless it says which."""
 
     name = TextField(max_length=64)
-    scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), required=False, min_length=1
+    scopes = ShortListField(
+        child=serializers.ChoiceField(choices=Scope.choices),
+        required=False,
+        min_length=1,
+        max_length=len(Scope),
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        if value is not None and value <= clock.now():
+            raise serializers.ValidationError("This is in the past.", code="in_the_past")
+        return value
 
 
 class KeyOut(serializers.Serializer[Any]):
@@ -258,9 +273,11 @@ class Participants(Endpoint):
         return registered_response(registered)
 
     def idempotency_scope(self, request: Request) -> str:
-        # There is no participant yet; the digest of the request is compared as well.
+        # There is no participant yet. The address keeps a stranger who guesses the rest from being
+        # shown the key that somebody else was shown.
         handle = request.data.get("handle") if isinstance(request.data, dict) else None
-        return f"handle:{str(handle)[:50]}"
+        asking = hashlib.sha256(f"{handle}\0{address_of(request)}".encode()).hexdigest()
+        return f"handle:{asking[:56]}"
 
 
 def _found(query: dict[str, Any]) -> QuerySet[Participant]:
@@ -292,6 +309,7 @@ class Me(Endpoint):
     """`/me`."""
 
     scopes = {}
+    full_keys_only = frozenset({"PATCH"})
 
     @extend_schema(responses=MeOut)
     def get(self, request: Request) -> Response:
@@ -329,6 +347,7 @@ class Keys(Endpoint):
     """`/me/keys`."""
 
     scopes = {}
+    full_keys_only = frozenset({"POST"})
     queries = {"GET": PageQuery}
 
     @extend_schema(responses=KeyPageOut)
@@ -341,18 +360,12 @@ class Keys(Endpoint):
     @extend_schema(request=KeyIn, responses={201: IssuedKeyOut})
     @retryable
     def post(self, request: Request) -> Response:
-        """Make a key; it is shown this once, and can do no more than the key that made it."""
+        """Make a key; it is shown this once."""
         given = self.read_body(request, KeyIn)
-        own = held_scopes(request)
-        wanted = given.get("scopes") or own
-        if not set(wanted) <= set(own):
-            raise serializers.ValidationError(
-                {"scopes": ["A key cannot make one that can do more."]}, code="scope_not_held"
-            )
         issued = issue_key(
             participant_id=actor_of(request).pk,
             name=given["name"],
-            scopes=wanted,
+            scopes=given.get("scopes", ALL_SCOPES),
             expires_at=given.get("expires_at"),
             seed=self.key_seed,
         )
@@ -369,6 +382,7 @@ class OneKey(Endpoint):
     """`/me/keys/{id}`."""
 
     scopes = {}
+    full_keys_only = frozenset({"DELETE"})
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, key_id: str) -> Response:
@@ -381,6 +395,7 @@ class Agents(Endpoint):
     """`/me/agents`."""
 
     scopes = {}
+    full_keys_only = frozenset({"POST"})
     queries = {"GET": PageQuery}
 
     @extend_schema(responses=ProfilePageOut)
@@ -406,6 +421,5 @@ class Agents(Endpoint):
             allowance_per_task=allowance.get("per_task"),
             allowance_per_day=allowance.get("per_day"),
             key_seed=self.key_seed,
-            key_scopes=held_scopes(request),
         )
         return registered_response(registered)

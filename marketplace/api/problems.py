@@ -28,7 +28,7 @@ from marketplace.delivery.verification.checks import InvalidCheck
 from marketplace.events.feed import InvalidCursor
 from marketplace.files.attachments import UnknownFile
 from marketplace.foundation.ids import WrongIdType
-from marketplace.foundation.transactions import Busy
+from marketplace.foundation.transactions import Busy, is_busy
 from marketplace.participants.allowances import AllowanceExceeded
 from marketplace.participants.usecases.add_agent import NotAnOperator
 from marketplace.participants.usecases.edit_profile import StaleVersion
@@ -36,7 +36,12 @@ from marketplace.participants.usecases.register_participant import HandleTaken
 from marketplace.participants.usecases.transfer_credits import TransferRefused
 from marketplace.reuse.prices import FilesNotUsed
 from marketplace.reuse.usecases.yank_version import NotTheOwner
-from marketplace.reuse.uses import MaxChargeRequired, PriceChanged, ReuseCapExceeded
+from marketplace.reuse.uses import (
+    MaxChargeRequired,
+    PriceChanged,
+    ReleasedUsesUnpaid,
+    ReuseCapExceeded,
+)
 from marketplace.tasks.permissions import ClaimCapReached, NotNow, OwnTask
 from marketplace.tasks.states import IllegalTransition, NotPermitted
 from marketplace.tasks.terms import InvalidTerms
@@ -45,6 +50,7 @@ from marketplace.tasks.usecases.claim_task import TermsChanged
 log = structlog.get_logger()
 
 PROBLEM_JSON = "application/problem+json"
+MOST_ERRORS = 20  # of one request; who has more will not read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,10 @@ BY_ERROR: dict[type[Exception], Problem] = {
     ReuseCapExceeded: Problem(409, "reuse_cap", "The claim cannot owe more for reuse",
         "Use it without the task, or leave it: bound reuse is capped by the terms.",
         ("cap", "bound", "required"), ("cap", "bound", "required")),
+    ReleasedUsesUnpaid: Problem(409, "released_uses_unpaid",
+        "Too many uses of yours were released unpaid",
+        "Use one of those assets without a task, which pays it at once; then bind others.",
+        ("released",)),
     catalog.VersionExists: Problem(409, "version_exists", "This version is published",
         "Versions are immutable: publish another number.", ("reference", "number")),
     catalog.KindDiffers: Problem(409, "kind_differs", "An asset keeps its kind",
@@ -196,6 +206,8 @@ OTHERS = (
         "Wait until resubmit_by has passed."),
     Problem(409, "notice_given", "Notice runs already",
         "Wait for its end, or cancel with at_once and pay the compensation."),
+    Problem(409, "checks_running", "The checks of this task decide",
+        "Wait until they have ended; the feed tells."),
     Problem(409, "rejections_exhausted", "No more rejections",
         "Accept the delivery, or dispute."),
     Problem(409, "reply_expired", "The reply showed a key, and cannot be given again",
@@ -300,7 +312,8 @@ def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Respo
     """Answer any error with a problem document."""
     request = context["request"]
     request_id = request_id_of(request) if request is not None else ""
-    document = _domain_document(exc, request_id)
+    # No connection was free before the endpoint began, such as while the caller was looked up.
+    document = _domain_document(Busy() if is_busy(exc) else exc, request_id)
     if document is None and isinstance(exc, SuspiciousOperation):
         document = plain_problem("bad_request", str(exc), request_id=request_id)
     if document is not None:
@@ -327,7 +340,10 @@ class ProblemFormatter(ExceptionFormatter):
         if error_response.type == "validation_error":
             where = "?" if getattr(self.exc, "in_query", False) else "/"
             return field_problem(
-                *((_pointer(e.attr, where), e.code, e.detail) for e in error_response.errors),
+                *(
+                    (_pointer(e.attr, where), e.code, e.detail)
+                    for e in error_response.errors[:MOST_ERRORS]
+                ),
                 request_id=request_id,
             )
         first = error_response.errors[0]

@@ -23,6 +23,7 @@ from marketplace.api.endpoints import (
 from marketplace.api.fields import (
     CreditsField,
     IdField,
+    ShortListField,
     StrictSerializer,
     TextField,
     TruthField,
@@ -78,11 +79,9 @@ class EditIn(StrictSerializer):
     title = TextField(max_length=200, required=False)
     description = TextField(max_length=50_000, required=False)
     bounty = CreditsField(required=False)
-    tags = serializers.ListField(
-        child=TextField(max_length=50), max_length=MOST_TAGS, required=False
-    )
+    tags = ShortListField(child=TextField(max_length=50), max_length=MOST_TAGS, required=False)
     deadline = serializers.DateTimeField(required=False)
-    requirements = serializers.ListField(
+    requirements = ShortListField(
         child=TextField(max_length=1000), max_length=MOST_REQUIREMENTS, required=False
     )
 
@@ -98,9 +97,7 @@ class TaskIn(EditIn):
         choices=Acceptance.choices, required=False, default=Acceptance.MANUAL
     )
     verification = CheckIn(required=False)
-    attachments = serializers.ListField(
-        child=IdField("file"), max_length=MOST_FILES, required=False
-    )
+    attachments = ShortListField(child=IdField("file"), max_length=MOST_FILES, required=False)
     lease_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
     review_window_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
 
@@ -337,7 +334,7 @@ class Tasks(Endpoint):
     def prepare(self, request: Request, **kwargs: Any) -> None:
         given = self.read_body(request, TaskIn)
         parsed: list[checks.Check] = given.get("verification", [])
-        if given["acceptance"] == Acceptance.AUTOMATIC and not runs.empty_delivery_fails(parsed):
+        if given["acceptance"] == Acceptance.AUTOMATIC and not runs.can_decide(parsed):
             raise serializers.ValidationError(
                 {"acceptance": ["Automatic acceptance needs a required check that fails {}."]},
                 code="checks_cannot_decide",

@@ -129,7 +129,8 @@ class CheckRun(models.Model):
     duration_ms = models.PositiveIntegerField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
-    due_at = models.DateTimeField(db_default=MarketNow())  # when it may be taken (again)
+    taken_until = models.DateTimeField(null=True)  # nobody else may take it before
+    due_at = models.DateTimeField(db_default=MarketNow())  # when the sweep hands it out (again)
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -30,7 +30,7 @@ RETURNING o.event_id
 BATCH = 500
 
 
-def relay_once(send: Callable[[uuid.UUID], None], *, limit: int = BATCH) -> int:
+def relay_once(send: Callable[[uuid.UUID], object], *, limit: int = BATCH) -> int:
     """Hand out the events that are due and return how many.
 
     The rows are marked first: a crash in between costs one wait of 30 s, never an event.

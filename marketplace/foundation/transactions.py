@@ -8,6 +8,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, connection, transaction
+from psycopg_pool import PoolTimeout
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -16,6 +17,7 @@ P = ParamSpec("P")
 RETRYABLE = frozenset({"40001", "40P01"})
 LOCK_NOT_AVAILABLE = "55P03"
 TRIES = 3
+MOST_DUE_TRANSITIONS = 8
 
 _running: ContextVar[bool] = ContextVar("hansa_transaction_running", default=False)
 
@@ -58,28 +60,38 @@ def run_in_transaction(work: Callable[[], T]) -> T:
 def _run_outermost(work: Callable[[], T]) -> T:
     failures = 0
     overdue = 0
+    catch_up: Callable[[], object] | None = None
     while True:
         try:
+            if catch_up is not None:
+                with transaction.atomic():
+                    catch_up()
+                catch_up = None
             with transaction.atomic():
                 return work()
         except Overdue as late:
             # Each catch-up changes the state for good, and few states follow one another by time
             # alone; a row that is overdue again and again is a bug, not a market.
             overdue += 1
-            if overdue > 8:  # noqa: PLR2004 - the bound just described
-                raise RuntimeError("a row stayed overdue after eight due transitions") from late
-            with transaction.atomic():
-                late.catch_up()
+            if overdue > MOST_DUE_TRANSITIONS:
+                raise RuntimeError("a row stays overdue after its due transitions") from late
+            catch_up = late.catch_up
         except OperationalError as error:
-            state = getattr(error.__cause__, "sqlstate", None)
-            if state == LOCK_NOT_AVAILABLE:
-                raise Busy from error
             failures += 1
-            if state not in RETRYABLE:
+            if is_busy(error):
+                raise Busy from error
+            if getattr(error.__cause__, "sqlstate", None) not in RETRYABLE:
                 raise
             if failures == TRIES:
                 raise Busy from error
             time.sleep(random.uniform(0.01, 0.05) * failures)  # noqa: S311 - jitter, not a secret
+
+
+def is_busy(error: Exception) -> bool:
+    """Say whether the database had no time for us: a row stayed locked, or the pool is empty."""
+    cause = error.__cause__
+    locked = getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE
+    return isinstance(error, OperationalError) and (locked or isinstance(cause, PoolTimeout))
 
 
 def use_case(function: Callable[P, T]) -> Callable[P, T]:

@@ -31,12 +31,13 @@ class AllowanceExceeded(Exception):
         self.required = required
 
 
-def spend(participant: Participant, amount: int) -> None:
+def spend(participant: Participant, amount: int, *, on_task: int | None = None) -> None:
     """Count *amount* against the participant's allowances; whoever has none spends freely.
 
     Args:
         participant: Who spends; only operated agents have allowances.
         amount: Micro-credits.
+        on_task: What is then spent on the task altogether; *amount* where it is the first.
 
     Raises:
         AllowanceExceeded: One of the allowances is too small; nothing is counted.
@@ -46,8 +47,9 @@ def spend(participant: Participant, amount: int) -> None:
     if participant.operator_id is None or amount == 0:
         return
     per_task, per_day = participant.allowance_per_task, participant.allowance_per_day
-    if per_task is not None and amount > per_task:
-        raise AllowanceExceeded(per="task", allowance=per_task, required=amount)
+    altogether = amount if on_task is None else on_task
+    if per_task is not None and altogether > per_task:
+        raise AllowanceExceeded(per="task", allowance=per_task, required=altogether)
     if per_day is None:
         return
     with connection.cursor() as cursor:

@@ -11,6 +11,7 @@ import secrets
 import uuid
 
 from django.conf import settings
+from django.db.models import Q
 
 from marketplace.foundation import clock
 from marketplace.participants.models import ApiKey
@@ -50,7 +51,11 @@ def find(key: str) -> ApiKey | None:
     row = (
         ApiKey.objects.select_related("participant__operator")
         .annotate(asked_at=clock.MarketNow())
-        .filter(digest=digest(key), participant__is_active=True)
+        .filter(
+            Q(participant__operator=None) | Q(participant__operator__is_active=True),
+            digest=digest(key),
+            participant__is_active=True,
+        )
         .first()
     )
     return row if row is not None and row.works_at(row.asked_at) else None

@@ -46,22 +46,24 @@ class Use(models.Model):
 
     class Meta:
         constraints = [
-            # Charged once per operator, root asset and occasion. Released uses do not count: a
-            # later claim on the same task binds again.
+            # One use of a version on an occasion; what earlier uses of its asset paid on the same
+            # occasion counts towards it (`uses.paid_before`). Released uses do not count: a later
+            # claim on the same task binds again.
             models.UniqueConstraint(
-                fields=["operator", "asset", "occasion"],
+                fields=["operator", "version", "occasion"],
                 condition=~models.Q(state=UseState.RELEASED),
                 name="used_once_per_occasion",
             ),
             models.CheckConstraint(
                 condition=models.Q(state=UseState.FREE, amount=0)
-                | (~models.Q(state=UseState.FREE) & models.Q(amount__gt=0)),
+                | models.Q(state__in=[UseState.PAID, UseState.BOUND], amount__gt=0)
+                | models.Q(state=UseState.RELEASED),
                 name="free_uses_owe_nothing",
             ),
         ]
         indexes = [
             models.Index(fields=["claim"], name="use_by_claim"),
-            models.Index(fields=["operator", "version"], name="use_by_operator"),
+            models.Index(fields=["operator", "asset"], name="use_by_operator"),
         ]
 
     @property

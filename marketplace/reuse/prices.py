@@ -9,7 +9,7 @@ from django.db.models import Q
 from assets import graph, royalties
 from assets.models import Version
 from marketplace.participants.models import Participant
-from marketplace.reuse.models import Use, VersionPrice
+from marketplace.reuse.models import Use, UseState, VersionPrice
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,17 @@ def prices_of(version_ids: Iterable[int]) -> Mapping[int, int]:
     return dict(found.values_list("version_id", "amount"))
 
 
-def cost_for(operator: uuid.UUID, version: Version) -> Cost:
+def cost_for(operator: uuid.UUID, version: Version, *, paid: int = 0) -> Cost:
     """Return what using *version* costs an operator, split among the authors of its lock.
 
     An owner pays nothing for their own asset, whatever it is built on.
+
+    Args:
+        operator: Who pays.
+        version: What is used.
+        paid: What the operator paid for the same asset on the same occasion, in micro-credits.
     """
-    price = price_of(version)
+    price = max(price_of(version) - paid, 0)
     if price == 0 or version.asset.owner.operator_key == operator:
         return Cost(price, ())
     shares = graph.shares_of(version)
@@ -85,11 +90,14 @@ class FilesNotUsed(Exception):
 def require_files(reader: Participant | None, version: Version) -> None:
     """Check that *reader* may have a version's files.
 
-    Free versions are open to everybody, priced ones to their owner and to holders of a lock that
-    contains them.
+    Free versions are open to everybody, priced ones to their owner and to those who paid, or owe,
+    their price: for the version itself, or for one whose lock contains it and that is no cheaper.
+    So a cheap wrapper around an expensive version does not open it.
 
     Raises:
-        FilesNotUsed: The reader has not used it, nor anything that rests on it.
+        FilesNotUsed: The reader is none of these.
+
+    Source: docs/decisions/0014-what-a-use-opens.md
     """
     price = price_of(version)
     if price == 0:
@@ -97,7 +105,13 @@ def require_files(reader: Participant | None, version: Version) -> None:
     if reader is not None:
         if version.asset.owner.operator_key == reader.operator_key:
             return
-        locked = Q(version=version) | Q(version__closure__member=version)
-        if Use.objects.filter(locked, operator_id=reader.operator_key).exists():
+        opens = Q(version=version) | Q(
+            version__closure__member=version, version__versionprice__amount__gte=price
+        )
+        # A free use beside a paid one of the same occasion was paid for by that.
+        paid_for = Q(state__in=[UseState.PAID, UseState.BOUND]) | Q(
+            state=UseState.FREE, version=version
+        )
+        if Use.objects.filter(opens, paid_for, operator_id=reader.operator_key).exists():
             return
     raise FilesNotUsed(price=price)

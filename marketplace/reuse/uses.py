@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Sum
 
 from assets.models import Version
 from credits import ledger
@@ -21,6 +21,7 @@ from marketplace.reuse.prices import Cost, cost_for
 # A settlement is one posting; its legs beyond the payees (escrow, worker, fee, poster and what
 # later rules add) stay well below the rest of credits.ledger.MAX_LEGS.
 PAYEES_PER_CLAIM = 400
+MOST_RELEASED_UNPAID = 3
 
 
 class MaxChargeRequired(Exception):
@@ -49,6 +50,18 @@ class PriceChanged(Exception):
         self.max_charge = max_charge
 
 
+class ReleasedUsesUnpaid(Exception):
+    """The operator's claims ended too often with uses that nobody was paid for (rule 21).
+
+    Attributes:
+        released: How many such uses there are.
+    """
+
+    def __init__(self, *, released: int) -> None:
+        super().__init__(f"{released} uses of yours were released unpaid")
+        self.released = released
+
+
 class ReuseCapExceeded(Exception):
     """A claim cannot owe more for reuse than its task's terms allow (rule 21).
 
@@ -67,11 +80,12 @@ class ReuseCapExceeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What came of a use: its row, and micro-credits charged now and owed later."""
+    """What came of a use: its row, micro-credits charged now and owed later, and if it is new."""
 
     use: Use
     charged: int
     owed: int
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +106,25 @@ def _consented(cost: Cost, max_charge: int | None) -> None:
 
 def _existing(operator: uuid.UUID, version: Version, occasion: str) -> Use | None:
     return (
-        Use.objects.filter(operator_id=operator, asset_id=version.asset_id, occasion=occasion)
+        Use.objects.filter(operator_id=operator, version=version, occasion=occasion)
         .exclude(state=UseState.RELEASED)
         .first()
     )
+
+
+def paid_before(operator: uuid.UUID, version: Version, occasion: str) -> int:
+    """Return what uses of the same asset cost an operator on an occasion, in micro-credits.
+
+    An asset is paid once for an occasion (rule 23). A dearer version of it costs the difference;
+    otherwise a cheap version, or a free one, would open the dear one.
+    """
+    earlier = Use.objects.filter(
+        operator_id=operator,
+        asset_id=version.asset_id,
+        occasion=occasion,
+        state__in=[UseState.PAID, UseState.BOUND],
+    )
+    return int(earlier.aggregate(total=Sum("amount"))["total"] or 0)
 
 
 def _create(
@@ -155,8 +184,9 @@ def use_at_once(
     day = at.date().isoformat()
     earlier = _existing(actor.operator_key, version, day)
     if earlier is not None:
-        return Used(_again(earlier, actor, version), charged=0, owed=0)
-    cost = cost_for(actor.operator_key, version)
+        return Used(earlier, charged=0, owed=0, is_new=False)
+    paid = paid_before(actor.operator_key, version, day)
+    cost = cost_for(actor.operator_key, version, paid=paid)
     _consented(cost, max_charge)
     allowances.spend(actor, cost.due)
     use, owed = _create(actor, version, day, cost, state=UseState.PAID, claim=None)
@@ -190,41 +220,38 @@ def bind(
         MaxChargeRequired: It costs something and no consent was given.
         PriceChanged: It costs more than was consented to.
         ReuseCapExceeded: The claim would owe more than its terms allow.
+        ReleasedUsesUnpaid: The operator left too many uses unpaid.
 
-    Transaction: the caller's, which holds the task's lock.
+    Transaction: the caller's, which holds the locks of the operator and of the task.
     """
     earlier = _existing(actor.operator_key, version, claim.task)
     if earlier is not None:
-        return Used(_again(earlier, actor, version), charged=0, owed=0)
-    cost = cost_for(actor.operator_key, version)
+        return Used(earlier, charged=0, owed=0, is_new=False)
+    paid = paid_before(actor.operator_key, version, claim.task)
+    cost = cost_for(actor.operator_key, version, paid=paid)
     _consented(cost, max_charge)
     if cost.due:
+        _require_no_debt(actor.operator_key)
         _require_room(claim, cost)
     use, _ = _create(actor, version, claim.task, cost, state=UseState.BOUND, claim=claim.id)
     return Used(use, charged=0, owed=cost.due)
 
 
-def _again(earlier: Use, actor: Participant, version: Version) -> Use:
-    """Return the use that was charged; for another version of its asset, a free one beside it.
+def _require_no_debt(operator: uuid.UUID) -> None:
+    """Check that an operator has not left too many uses unpaid (rule 21).
 
-    The unique constraint counts assets, so the version that is now received must not make a row
-    of its own: it would not be found by it. The lock it gives is recorded on a free use of its own
-    occasion.
+    A use that was released unpaid, and whose asset the operator has paid for since, is forgiven.
     """
-    if earlier.version_id == version.pk:
-        return earlier
-    use, _ = Use.objects.get_or_create(
-        operator_id=actor.operator_key,
-        asset_id=version.asset_id,
-        occasion=f"{earlier.occasion}@{version.number}",
-        defaults={
-            "version": version,
-            "participant": actor,
-            "amount": 0,
-            "state": UseState.FREE,
-        },
+    unpaid = Use.objects.filter(operator_id=operator, state=UseState.RELEASED, amount__gt=0)
+    paid_since = Use.objects.filter(
+        operator_id=operator,
+        asset=OuterRef("asset"),
+        state=UseState.PAID,
+        created_at__gt=OuterRef("created_at"),
     )
-    return use
+    released = unpaid.filter(~Exists(paid_since)).count()
+    if released >= MOST_RELEASED_UNPAID:
+        raise ReleasedUsesUnpaid(released=released)
 
 
 def _require_room(claim: ClaimTerms, cost: Cost) -> None:
@@ -281,5 +308,10 @@ def pay_bound(claim: uuid.UUID, owed: list[Earning], *, at: datetime) -> None:
 
 
 def release_bound(claim: uuid.UUID) -> None:
-    """Release a claim's bound uses unpaid: the claim ended without being accepted (rule 21)."""
-    Use.objects.filter(claim=claim, state=UseState.BOUND).update(state=UseState.RELEASED)
+    """Release a claim's uses unpaid: the claim ended without being accepted (rule 21).
+
+    The free ones too: they may have been free because of one that is released with them.
+    """
+    Use.objects.filter(claim=claim, state__in=[UseState.BOUND, UseState.FREE]).update(
+        state=UseState.RELEASED
+    )

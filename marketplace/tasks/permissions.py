@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from marketplace.participants.models import Participant
-from marketplace.tasks.models import Task
+from marketplace.tasks.models import Acceptance, Task
 from marketplace.tasks.states import (
     IllegalTransition,
     NotPermitted,
@@ -60,6 +60,7 @@ class NotNow(IllegalTransition):
 
     Attributes:
         rule: Which rule: `lease_not_renewable`, `notice_given`, `resubmission_pending` or
+            `checks_running` or
             `rejections_exhausted`.
     """
 
@@ -131,6 +132,9 @@ def refusal_beside_state(task: Task, verb: str, at: datetime) -> NotNow | None:
     elif verb == "reject" and _rejections(task) >= MOST_REJECTIONS:
         rule = "rejections_exhausted"
         hint = "After two rejections a delivery can only be accepted or disputed."
+    elif verb == "reject" and _checks_decide(task):
+        rule = "checks_running"
+        hint = "The checks of this task decide; wait until they have ended."
     elif verb == "submit" and _rejections(task) > MOST_REJECTIONS:
         rule = "rejections_exhausted"
         hint = "Three deliveries were rejected; the task is open again when resubmit_by passes."
@@ -177,6 +181,15 @@ def permitted_verbs(task: Task, viewer: Viewer) -> frozenset[str]:
 def permitted_actions(task: Task, viewer: Viewer) -> list[str]:
     """Return the names of the API's actions that *viewer* may take on a task now."""
     return sorted({ACTIONS[verb] for verb in permitted_verbs(task, viewer) if verb in ACTIONS})
+
+
+def _checks_decide(task: Task) -> bool:
+    """Say whether the checks, and not the poster, are about to decide about a delivery.
+
+    A review of an automatic task begins only where a check could not run.
+    """
+    reviewing = task.review_due_at is not None or task.with_staff_until is not None
+    return task.acceptance == Acceptance.AUTOMATIC and not reviewing
 
 
 def _rejections(task: Task) -> int:

@@ -165,6 +165,7 @@ class Migration(migrations.Migration):
                 ("duration_ms", models.PositiveIntegerField(null=True)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("lease_token", models.UUIDField(null=True)),
+                ("taken_until", models.DateTimeField(null=True)),
                 (
                     "due_at",
                     models.DateTimeField(db_default=marketplace.foundation.clock.MarketNow()),

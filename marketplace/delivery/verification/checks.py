@@ -4,21 +4,31 @@ A check is `{name, type, required?, config}`. Parsing is strict, because a check
 other than its poster meant moves credits.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from marketplace.delivery.verification.normalisation import NORMALISATIONS
+from marketplace.files.names import plain_name
 
 MOST_CHECKS = 10
 MOST_NAME_CHARACTERS = 100
 MOST_SCHEMA_DEPTH = 40
-MOST_SCHEMA_NODES = 5_000
+MOST_SCHEMA_NODES = 2_000
+MOST_BYTES = 32_768  # of all checks of a task together: they are shown to whoever looks at it
 
 JSON_SCHEMA = "json_schema"
 EXACT = "exact"
+
+
+Schema: TypeAlias = dict[str, object] | bool
 
 
 class InvalidCheck(Exception):
@@ -70,6 +80,12 @@ def parse(given: Sequence[object]) -> list[Check]:
     if len(given) > MOST_CHECKS:
         raise InvalidCheck(
             pointer="", code="too_many", detail=f"A task has at most {MOST_CHECKS} checks."
+        )
+    if len(json.dumps(given)) > MOST_BYTES:
+        raise InvalidCheck(
+            pointer="",
+            code="too_large",
+            detail=f"The checks of a task have at most {MOST_BYTES} bytes of JSON together.",
         )
     checks = [_parse_one(f"/{index}", raw) for index, raw in enumerate(given)]
     names = [check.name for check in checks]
@@ -125,9 +141,11 @@ def _file_name(at: str, fields: Mapping[str, object]) -> dict[str, object]:
     name = fields.get("file")
     if name is None:
         return {}
-    if not isinstance(name, str) or not 1 <= len(name) <= 255:  # noqa: PLR2004 - a file name's length
+    if not isinstance(name, str) or plain_name(name) != name:
         raise InvalidCheck(
-            pointer=f"{at}/file", code="invalid", detail="Name one delivered file, or leave it out."
+            pointer=f"{at}/file",
+            code="invalid",
+            detail="Name one delivered file, without folders, or leave it out.",
         )
     return {"file": name}
 
@@ -142,10 +160,46 @@ def _json_schema(at: str, raw: object) -> dict[str, object]:
         raise InvalidCheck(
             pointer=f"{at}/schema{place}", code="invalid_schema", detail=error.message[:300]
         ) from error
+    except (RecursionError, OverflowError) as error:  # regular expressions that do not compile
+        raise InvalidCheck(
+            pointer=f"{at}/schema",
+            code="invalid_schema",
+            detail="A regular expression in the schema cannot be compiled.",
+        ) from error
+    _require_references(f"{at}/schema", schema)
     return {"schema": schema, **_file_name(at, fields)}
 
 
-def _shaped(at: str, schema: object) -> dict[str, object] | bool:
+def _require_references(at: str, schema: Schema) -> None:
+    """Refuse a schema that refers to something it does not have: it could never decide."""
+    resource = DRAFT202012.create_resource(schema)
+    resolver = Registry().with_resource("", resource).resolver()
+    for place, node in _nodes(at, schema):
+        target = node.get("$ref") if isinstance(node, dict) else None
+        if not isinstance(target, str):
+            continue
+        try:
+            resolver.lookup(target)
+        except Unresolvable as error:
+            raise InvalidCheck(
+                pointer=f"{place}/$ref",
+                code="unresolvable_reference",
+                detail=f"The schema has nothing at {target[:100]}.",
+            ) from error
+
+
+def _nodes(at: str, schema: object) -> Iterator[tuple[str, object]]:
+    """Yield every value in a schema that has been found shallow and small, with its place."""
+    yield at, schema
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            yield from _nodes(f"{at}/{key}", value)
+    elif isinstance(schema, list):
+        for index, value in enumerate(schema):
+            yield from _nodes(f"{at}/{index}", value)
+
+
+def _shaped(at: str, schema: object) -> Schema:
     """Return the schema, unless it is too large, too deep, or reaches outside itself."""
     if not isinstance(schema, (dict, bool)):
         raise InvalidCheck(pointer=at, code="invalid_schema", detail="A schema is an object.")

@@ -1,23 +1,31 @@
-"""Running a check in a process of its own, with a limit on everything it can take.
+"""Running checks in a process of their own, with a limit on everything they can take.
 
-The child gets one JSON document, answers with one, and is killed when its time is over. It has no
-environment, no files of ours and little memory. Code of a delivery is never run here: that is the
-sandbox's, which takes this module's place for checkers that do.
+The child gets one JSON document, answers line by line, and is killed when its time is over. It has
+no environment, no files of ours and little memory. Code of a delivery is never run here: that is
+for the sandbox, which takes this module's place for checkers that do.
 """
 
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from django.conf import settings
 
+from marketplace.foundation.transactions import Busy
+
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY_BYTES = 512 * 2**20
-ANSWER_BYTES = 2**16
+# What checks may take together to fail an empty delivery; a poster waits for it.
+PROOF_SECONDS = 3
+PROOFS_AT_ONCE = 2  # in one process: more would hold the threads that others need
+EMPTY: Mapping[str, object] = {"result": {}, "files": {}}
+
+_proofs = BoundedSemaphore(PROOFS_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +43,63 @@ def run_check(
     result: object,
     files: Mapping[str, str],
 ) -> Report:
-    """Evaluate a check apart from this process.
+    """Evaluate a check apart from this process, on the empty delivery and then on this one.
 
-    A check that passes its limits, or whose process dies, ends as `error`: nobody can say whether
-    the schema or the delivery is at fault, and an error is never counted against the worker.
+    Where the check ends on the empty delivery and not on this one, it is the delivery that passed a
+    limit, and it has failed (rule 17). Where it does not even end on the empty one, nobody can say
+    what is wrong: that is an error, which is never counted against the worker.
     """
-    request = json.dumps({"type": type, "config": config, "result": result, "files": files})
     started = time.monotonic()
+    check = {"type": type, "config": config}
+    steps = [{**check, **EMPTY}, {**check, "result": result, "files": files}]
+    answers = _evaluate(steps, seconds=settings.CHECK_WALL_SECONDS)
+    elapsed_ms = round((time.monotonic() - started) * 1000)
+    if len(answers) == len(steps):
+        return Report(answers[1]["state"], answers[1]["detail"], elapsed_ms)
+    if answers:
+        detail = (
+            f"On this delivery the check did not end within {settings.CHECK_WALL_SECONDS} seconds"
+            " and its memory; on an empty one it did."
+        )
+        return Report("failed", detail, elapsed_ms)
+    return Report("error", "The check does not end, whatever is delivered.", elapsed_ms)
+
+
+def states_on_empty(checks: Sequence[Mapping[str, object]]) -> list[str] | None:
+    """Return what each check says of the empty delivery; None where they do not end in time.
+
+    Raises:
+        Busy: As many proofs as may are running.
+    """
+    if not _proofs.acquire(blocking=False):
+        raise Busy
     try:
-        child = subprocess.run(  # noqa: S603 - our own interpreter and module
+        steps = [{"type": c["type"], "config": c["config"], **EMPTY} for c in checks]
+        answers = _evaluate(steps, seconds=PROOF_SECONDS)
+    finally:
+        _proofs.release()
+    return [answer["state"] for answer in answers] if len(answers) == len(steps) else None
+
+
+def _evaluate(steps: list[dict[str, object]], *, seconds: int) -> list[dict[str, str]]:
+    """Return the child's answers, as many as it gave before a limit ended it."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
             [
                 *(sys.executable, "-I", "-c", _PROGRAM),
-                *(str(ROOT), str(settings.CHECK_WALL_SECONDS), str(MEMORY_BYTES)),
+                *(str(ROOT), str(seconds), str(MEMORY_BYTES)),
             ],
-            input=request.encode(),
+            input=json.dumps(steps).encode(),
             capture_output=True,
-            timeout=settings.CHECK_WALL_SECONDS,
+            timeout=seconds,
             check=False,
             env={},
             cwd="/",
-        )
-    except subprocess.TimeoutExpired:
-        detail = f"The check did not end within {settings.CHECK_WALL_SECONDS} seconds."
-        return Report("error", detail, _elapsed(started))
-    try:
-        answer = json.loads(child.stdout[:ANSWER_BYTES])
-        return Report(str(answer["state"]), str(answer["detail"])[:4000], _elapsed(started))
-    except (ValueError, KeyError, TypeError):
-        detail = f"The check ended without a verdict (exit status {child.returncode})."
-        return Report("error", detail, _elapsed(started))
+        ).stdout
+    except subprocess.TimeoutExpired as late:
+        done = late.stdout or b""
+    whole_lines = done.split(b"\n")[:-1]
+    return [json.loads(line) for line in whole_lines]
 
 
 # The interpreter is isolated (-I), so the checkout's place is handed over; Django is not loaded.
@@ -81,12 +117,8 @@ for limit, most in (
 ):
     resource.setrlimit(limit, (most, most))
 sys.path.insert(0, root)
-from marketplace.delivery.verification.evaluation import evaluate
-request = json.load(sys.stdin)
-finding = evaluate(request["type"], request["config"], request["result"], request["files"])
-json.dump({"state": finding.state, "detail": finding.detail}, sys.stdout)
+from marketplace.delivery.verification.evaluation import limited
+for step in json.load(sys.stdin):
+    finding = limited(step["type"], step["config"], step["result"], step["files"])
+    print(json.dumps({"state": finding.state, "detail": finding.detail}), flush=True)
 """
-
-
-def _elapsed(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)

@@ -7,7 +7,6 @@ from celery import shared_task
 from marketplace.delivery.models import CheckRun, Verdict
 from marketplace.delivery.usecases.conclude_checks import conclude_checks
 from marketplace.delivery.verification import runs
-from marketplace.foundation import clock
 
 SWEEP_LIMIT = 200
 
@@ -34,9 +33,9 @@ def conclude(*, delivery_id: str) -> None:
 @shared_task
 def sweep_unfinished_checks() -> None:
     """Find runs whose worker died, and deliveries whose verdicts nobody acted on."""
-    due = CheckRun.objects.filter(state=Verdict.PENDING, due_at__lte=clock.now()).order_by("due_at")
-    for run_id in due.values_list("pk", flat=True)[:SWEEP_LIMIT]:
+    for run_id in runs.hand_out(SWEEP_LIMIT):
         run_check.delay(run_id=str(run_id))
+    runs.give_up_late(SWEEP_LIMIT)
     stranded = (
         CheckRun.objects.filter(delivery__state="submitted", delivery__checks_ended_at=None)
         .exclude(state=Verdict.PENDING)

@@ -1,18 +1,19 @@
 """Runs of checks: taken with a lease, carried out apart, and their verdict written once."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
 from assets.blobs import open_blob
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryFile, Verdict
 from marketplace.delivery.verification.checks import Check
-from marketplace.delivery.verification.isolation import Report, run_check
+from marketplace.delivery.verification.isolation import Report, run_check, states_on_empty
 from marketplace.foundation import clock
 
 MOST_ATTEMPTS = 3
@@ -57,7 +58,11 @@ def take(run_id: uuid.UUID) -> Lease | None:
     with transaction.atomic():
         run = (
             CheckRun.objects.select_for_update(skip_locked=True)
-            .filter(pk=run_id, state=Verdict.PENDING, due_at__lte=clock.MarketNow())
+            .filter(
+                Q(taken_until=None) | Q(taken_until__lte=clock.MarketNow()),
+                pk=run_id,
+                state=Verdict.PENDING,
+            )
             .first()
         )
         if run is None:
@@ -69,8 +74,8 @@ def take(run_id: uuid.UUID) -> Lease | None:
         run.attempts += 1
         run.lease_token = uuid.uuid4()
         seconds = settings.CHECK_WALL_SECONDS + LEASE_MARGIN_SECONDS
-        run.due_at = now + timedelta(seconds=seconds * run.attempts)
-        run.save(update_fields=["attempts", "lease_token", "due_at"])
+        run.taken_until = run.due_at = now + timedelta(seconds=seconds)
+        run.save(update_fields=["attempts", "lease_token", "taken_until", "due_at"])
         return Lease(run, run.lease_token)
 
 
@@ -98,9 +103,9 @@ def finish(lease: Lease, report: Report) -> bool:
             return False
         if report.state == Verdict.ERROR and run.attempts < MOST_ATTEMPTS:
             run.lease_token = None
-            run.due_at = clock.now() + timedelta(seconds=2**run.attempts)
+            run.taken_until = run.due_at = clock.now() + timedelta(seconds=2**run.attempts)
             run.detail = report.detail
-            run.save(update_fields=["lease_token", "due_at", "detail"])
+            run.save(update_fields=["lease_token", "taken_until", "due_at", "detail"])
             return False
         _write(run, report)
         return True
@@ -108,8 +113,14 @@ def finish(lease: Lease, report: Report) -> bool:
 
 def _write(run: CheckRun, report: Report) -> None:
     run.state, run.detail, run.duration_ms = report.state, report.detail, report.duration_ms
-    run.lease_token, run.ended_at = None, clock.now()
-    run.save(update_fields=["state", "detail", "duration_ms", "lease_token", "ended_at"])
+    run.lease_token = run.taken_until = None
+    run.ended_at = clock.now()
+    run.save(
+        update_fields=[
+            *("state", "detail", "duration_ms"),
+            *("lease_token", "taken_until", "ended_at"),
+        ]
+    )
 
 
 def _files(run: CheckRun, delivery: Delivery) -> dict[str, str]:
@@ -128,13 +139,50 @@ def _files(run: CheckRun, delivery: Delivery) -> dict[str, str]:
         return {name: blob.read(FILE_BYTES).decode("utf-8", errors="replace")}
 
 
-def empty_delivery_fails(checks: Iterable[Check]) -> bool:
+def can_decide(checks: Sequence[Check]) -> bool:
     """Say whether a required check fails an empty delivery, `{}` and no files (rule 18).
 
-    Slow: call it before a transaction. Only such checks may settle by themselves.
+    Only such checks may settle by themselves; those that do not end on it in time cannot. Slow:
+    call it before a transaction.
+
+    Raises:
+        Busy: Too many are asking at once.
     """
-    return any(
-        run_check(check.type, check.config, {}, {}).state == Verdict.FAILED
-        for check in checks
-        if check.required
-    )
+    required = [check.as_json() for check in checks if check.required]
+    states = states_on_empty(required) if required else []
+    return states is not None and Verdict.FAILED in states
+
+
+# Handed out at most once a minute, so that a queue that nobody consumes does not fill up.
+HAND_OUT = """
+UPDATE delivery_checkrun SET due_at = market_now() + interval '60 seconds'
+WHERE id IN (
+    SELECT id FROM delivery_checkrun WHERE state = 'pending' AND due_at <= market_now()
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
+def hand_out(limit: int) -> list[uuid.UUID]:
+    """Return runs that nobody has taken in time, each to one caller. Round trips: one."""
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_OUT, [limit])
+        return [run_id for (run_id,) in cursor.fetchall()]
+
+
+def give_up_late(limit: int) -> int:
+    """End runs that no worker took for too long as errors, and return how many.
+
+    So no delivery waits for ever for a queue that nobody consumes.
+    """
+    with transaction.atomic():
+        now = clock.now()
+        latest = now - timedelta(seconds=settings.CHECK_PENDING_SECONDS)
+        late = CheckRun.objects.select_for_update(skip_locked=True).filter(
+            state=Verdict.PENDING, delivery__created_at__lt=latest
+        )
+        found = list(late.order_by("due_at")[:limit])
+        for run in found:
+            _write(run, Report("error", "No worker took the check in time.", 0))
+    return len(found)

@@ -1,22 +1,15 @@
 """A participant uploads a file."""
 
 import re
-import unicodedata
 
 from assets.blobs import StoredBlob
 from marketplace.files.models import File
+from marketplace.files.names import plain_name
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant
 
 MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 UNKNOWN = "application/octet-stream"
-
-
-def plain_name(name: str) -> str:
-    """Return a file name that is safe to show and to save: no folders, no invisible characters."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip(" .")
-    return unicodedata.normalize("NFC", shown)[:200] or "file"
 
 
 @use_case

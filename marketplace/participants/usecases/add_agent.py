@@ -6,7 +6,6 @@ from marketplace.events.log import Subject, record
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.handles import validate_handle
 from marketplace.participants.models import Kind, Participant
-from marketplace.participants.scopes import ALL_SCOPES
 from marketplace.participants.usecases.issue_key import issue_key
 from marketplace.participants.usecases.register_participant import Registered, insert_with_handle
 
@@ -26,7 +25,6 @@ def add_agent(
     allowance_per_task: int | None = None,
     allowance_per_day: int | None = None,
     key_seed: bytes,
-    key_scopes: Sequence[str] = ALL_SCOPES,
 ) -> Registered:
     """Add an agent that spends from and earns into *operator*'s wallet; it has no grant.
 
@@ -39,7 +37,6 @@ def add_agent(
         allowance_per_task: The most it may spend on one task, in micro-credits; None is unbounded.
         allowance_per_day: The most it may spend in a day, in micro-credits; None is unbounded.
         key_seed: What its first key is derived from.
-        key_scopes: What that key may touch: no more than the key that asks for it.
 
     Raises:
         NotAnOperator: *operator* has an operator itself.
@@ -61,7 +58,7 @@ def add_agent(
     )
     agent.set_unusable_password()
     insert_with_handle(agent)
-    key = issue_key(participant_id=agent.id, name="first key", scopes=key_scopes, seed=key_seed)
+    key = issue_key(participant_id=agent.id, name="first key", seed=key_seed)
     record(
         "participant.registered",
         subject=Subject("participant", handle),

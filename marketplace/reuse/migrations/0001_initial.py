@@ -150,13 +150,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="use",
-            index=models.Index(fields=["operator", "version"], name="use_by_operator"),
+            index=models.Index(fields=["operator", "asset"], name="use_by_operator"),
         ),
         migrations.AddConstraint(
             model_name="use",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("state", "released"), _negated=True),
-                fields=("operator", "asset", "occasion"),
+                fields=("operator", "version", "occasion"),
                 name="used_once_per_occasion",
             ),
         ),
@@ -165,7 +165,8 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("amount", 0), ("state", "free")),
-                    models.Q(models.Q(("state", "free"), _negated=True), ("amount__gt", 0)),
+                    models.Q(("amount__gt", 0), ("state__in", ["paid", "bound"])),
+                    ("state", "released"),
                     _connector="OR",
                 ),
                 name="free_uses_owe_nothing",

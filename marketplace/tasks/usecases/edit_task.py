@@ -76,7 +76,7 @@ def _follow(task: Task, actor: Participant, old_bounty: int) -> None:
     wallet = ledger.AccountId(actor.wallet_account)
     memo = f"Bounty is now {amounts.format(task.bounty)}"
     if more > 0:
-        allowances.spend(actor, more)
+        allowances.spend(actor, more, on_task=task.bounty)
         escrow.fund(
             work=task.public_id,
             owner=actor.operator_key,

@@ -38,15 +38,16 @@ def use_asset(
         UnknownAsset: No such asset or version.
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: The actor does not hold the task.
-        MaxChargeRequired, PriceChanged, ReuseCapExceeded: See `uses`.
+        MaxChargeRequired, PriceChanged, ReuseCapExceeded, ReleasedUsesUnpaid: See `uses`.
         AllowanceExceeded, InsufficientCredits: Where it is charged at once.
 
-    Locks: with a task, the task; without, the operator, the allowance and the accounts.
+    Locks: the operator; with a task, the task; without, the allowance and the accounts.
     """
     wanted = catalog.find_version(owner, name, version)
     if task_id is None:
         used = uses.use_at_once(actor=actor, version=wanted, max_charge=max_charge, at=clock.now())
     else:
+        Participant.objects.lock_operators([actor.operator_key])
         task, now = Task.objects.lock(task_id)
         deadlines.require_current(task, now)
         permissions.require(task, "use_asset", task.roles_of(actor), now)
@@ -57,6 +58,8 @@ def use_asset(
             cap=share_down(task.bounty, task.reuse_cap_bps),
         )
         used = uses.bind(actor=actor, version=wanted, claim=claim, max_charge=max_charge)
+    if not used.is_new:
+        return used
     author = wanted.asset.owner
     record(
         "asset.used",
