@@ -38,6 +38,7 @@ from marketplace.reuse.models import UseState
 from marketplace.reuse.prices import price_of, prices_of, require_files
 from marketplace.reuse.usecases.publish_asset import Publication, bundle_limits, publish_asset
 from marketplace.reuse.usecases.yank_version import yank_version
+from marketplace.tasks.queries import may_name_source
 from marketplace.tasks.usecases.use_asset import use_asset
 
 MOST_REQUIREMENTS = 32
@@ -245,6 +246,11 @@ class Assets(Endpoint):
         else:
             files = _by_path(given.pop("files"))
         source = given.pop("source_task", None)
+        if source is not None and not may_name_source(actor_of(request), source):
+            raise serializers.ValidationError(
+                {"source_task": ["Name a task that you posted, or were accepted for."]},
+                code="not_your_work",
+            )
         dependencies = [catalog.DependencyRequest(**one) for one in given.pop("dependencies", ())]
         archives.check_bundle(files, limits)
         blobs.store_all(files.values(), limit_bytes=limits.file_bytes)

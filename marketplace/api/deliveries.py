@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import FileResponse, HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
@@ -22,7 +23,7 @@ from marketplace.api.fields import (
 from marketplace.api.files import BytesRenderer, FileOut, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
-from marketplace.api.tasks import MOST_FILES, SettlementOut, final_settlement
+from marketplace.api.tasks import SettlementOut, final_settlement
 from marketplace.delivery import archive
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryState, Verdict
 from marketplace.delivery.queries import as_shown, permitted_actions, visible_to
@@ -59,7 +60,9 @@ class DeliveryIn(StrictSerializer):
 
     summary = TextField(max_length=10_000)
     result = serializers.JSONField(required=False)
-    files = ShortListField(child=IdField("file"), max_length=MOST_FILES, required=False)
+    files = ShortListField(
+        child=IdField("file"), max_length=settings.BUNDLE_LIMIT_FILES, required=False
+    )
     uses = ShortListField(
         child=serializers.RegexField(REFERENCE, max_length=160),
         max_length=MOST_USES,

@@ -23,7 +23,11 @@ from assets import archives, blobs, catalog, graph
 from credits import amounts, errors
 from marketplace.api.request_ids import request_id_of
 from marketplace.delivery.usecases.reject_delivery import RequirementMissing
-from marketplace.delivery.usecases.submit_delivery import DeliveriesExhausted, UnknownRequirement
+from marketplace.delivery.usecases.submit_delivery import (
+    DeliveriesExhausted,
+    DeliveryTooLarge,
+    UnknownRequirement,
+)
 from marketplace.delivery.verification.checks import InvalidCheck
 from marketplace.events.feed import InvalidCursor
 from marketplace.files.attachments import UnknownFile
@@ -164,7 +168,8 @@ FIELD_ERRORS: dict[type[Exception], Callable[[Any], FieldError]] = {
     InvalidCheck: lambda e: (f"/verification{e.pointer}", e.code, str(e)),
     UnknownFile: lambda e: (f"/{e.field}/{e.index}", "unknown_file",
                             "No file of yours has this id."),
-    UnknownRequirement: lambda e: ("/requirement", "unknown_requirement", f"{e}."),
+    DeliveryTooLarge: lambda e: ("/files", "too_large", f"{e}."),
+    UnknownRequirement: lambda e: (f"/{e.field}", "unknown_requirement", f"{e}."),
     RequirementMissing: lambda _: ("/requirement", "required",
                                    "Name the requirement that the rejection rests on."),
     InvalidCursor: lambda _: ("?after", "invalid_cursor", "Send next_after as it was given."),
@@ -208,6 +213,8 @@ OTHERS = (
         "Wait for its end, or cancel with at_once and pay the compensation."),
     Problem(409, "checks_running", "The checks of this task decide",
         "Wait until they have ended; the feed tells."),
+    Problem(409, "not_with_staff", "This delivery is not for staff to decide",
+        "Staff decide only where a check could not run and the review window has passed."),
     Problem(409, "rejections_exhausted", "No more rejections",
         "Accept the delivery, or dispute."),
     Problem(409, "reply_expired", "The reply showed a key, and cannot be given again",

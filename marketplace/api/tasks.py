@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.postgres.search import SearchQuery, SearchRank
 from django.db.models import Func, IntegerField, QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
@@ -42,7 +43,7 @@ from marketplace.tasks.division import divide_accepted
 from marketplace.tasks.models import Acceptance, Mode, Settlement, Task
 from marketplace.tasks.queries import (
     as_shown,
-    is_party,
+    may_see_settlement,
     ranked_for,
     settlement_of,
     viewer,
@@ -57,7 +58,6 @@ from marketplace.tasks.usecases.edit_task import edit_task
 from marketplace.tasks.usecases.heartbeat import heartbeat
 from marketplace.tasks.usecases.post_task import post_task
 
-MOST_FILES = 50
 MOST_TAGS = 20
 MOST_REQUIREMENTS = 50
 RELATED_ASSETS = 5
@@ -97,7 +97,9 @@ class TaskIn(EditIn):
         choices=Acceptance.choices, required=False, default=Acceptance.MANUAL
     )
     verification = CheckIn(required=False)
-    attachments = ShortListField(child=IdField("file"), max_length=MOST_FILES, required=False)
+    attachments = ShortListField(
+        child=IdField("file"), max_length=settings.BUNDLE_LIMIT_FILES, required=False
+    )
     lease_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
     review_window_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
 
@@ -163,6 +165,8 @@ class TaskOut(serializers.Serializer[Any]):
 
     @extend_schema_field(CheckOut(many=True))
     def get_verification(self, task: Task) -> Any:
+        if self.context.get("brief"):  # a page of tasks names the checks; the task shows them
+            return [{**check, "config": {}} for check in task.verification]
         asking = self.context["viewer"].id
         if task.is_ended or asking == task.poster_id:
             return task.verification
@@ -319,15 +323,14 @@ class Tasks(Endpoint):
         """Browse and search tasks."""
         asking, query = viewer_of(request), self.query
         tasks = _filtered(query, visible_to(asking))
-        keys = ORDERINGS.get(query.get("ordering", ""), NEWEST)
-        if "q" in query:
-            tasks = _searched(tasks, query["q"])
-            keys = keys if "ordering" in query else BEST
-        elif "for" in query:
+        if "for" in query:
             tasks = ranked_for(actor_of(request), tasks)
-            keys = keys if "ordering" in query else BEST
+        if "q" in query:  # what fits the words comes before what fits the caller
+            tasks = _searched(tasks, query["q"])
+        is_ranked = "ordering" not in query and ("q" in query or "for" in query)
+        keys = BEST if is_ranked else ORDERINGS.get(query.get("ordering", ""), NEWEST)
         page = paginate(as_shown(tasks.defer("search")), query, keys)
-        context = {"viewer": viewer(asking)}
+        context = {"viewer": viewer(asking), "brief": True}
         results = TaskOut(page.rows, many=True, context=context).data
         return Response({"results": results, "next_cursor": page.next_cursor})
 
@@ -434,16 +437,26 @@ class ClaimTask(Endpoint):
 
     scopes = {"POST": Scope.WORK_WRITE}
 
+    related: list[dict[str, str]]
+
+    def prepare(self, request: Request, **kwargs: Any) -> None:
+        """Search before the transaction: nothing slow happens under the task's lock."""
+        task = (
+            visible_to(actor_of(request)).filter(pk=ids.decode("task", kwargs["task_id"])).first()
+        )
+        self.related = related_assets(task) if task is not None else []
+
     @extend_schema(request=ClaimIn, responses=ClaimedOut)
     @retryable
     def post(self, request: Request, task_id: str) -> Response:
         """Claim an open task; exactly one claimant wins."""
         given = self.read_body(request, ClaimIn)
         task = claim_task(task_id=ids.decode("task", task_id), actor=actor_of(request), **given)
-        return Response(shown(task, request) | {"related_assets": _related(task)})
+        return Response(shown(task, request) | {"related_assets": self.related})
 
 
-def _related(task: Task) -> list[dict[str, str]]:
+def related_assets(task: Task) -> list[dict[str, str]]:
+    """Return assets that may help with a task, best first."""
     found = catalog.search(q=" ".join([task.title, *task.tags]))[:RELATED_ASSETS]
     return [
         {
@@ -524,7 +537,7 @@ class TaskSettlement(Endpoint):
         actor = actor_of(request)
         tasks = visible_to(actor).select_related("worker", "claim")
         task = tasks.get(pk=ids.decode("task", task_id))
-        if not (actor.is_staff or is_party(task, actor)):
+        if not may_see_settlement(task, actor):
             raise Task.DoesNotExist
         settled = settlement_of(task)
         return Response(final_settlement(settled) if settled else _projected(task))

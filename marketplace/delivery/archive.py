@@ -15,18 +15,17 @@ SPOOL_BYTES = 2**20
 def zip_of(delivery: Delivery) -> IO[bytes]:
     """Return a zip of `delivery.json`, which says what was delivered, and of the files in `files/`.
 
-    Files of one name are told apart by their place in front of it. Beyond a megabyte the archive is
-    on disk; it is gone when it is closed.
+    Where two files have one name, every name has its place in front of it. Beyond a megabyte the
+    archive is on disk; it is gone when it is closed.
 
     Args:
         delivery: Loaded by `queries.as_shown`.
     """
     files = [delivered.file for delivered in delivery.delivered.all()]
-    names = [file.name for file in files]
+    are_distinct = len({file.name.casefold() for file in files}) == len(files)
     entries: list[tuple[str, Content]] = [("delivery.json", _described(delivery))]
     for place, file in enumerate(files):
-        is_shared = sum(name.casefold() == file.name.casefold() for name in names) > 1
-        name = f"{place + 1}-{file.name}" if is_shared else file.name
+        name = file.name if are_distinct else f"{place + 1}-{file.name}"
         entries.append((f"files/{name}", partial(open_blob, file.sha256)))
     archive = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the response closes it
     write_zip(entries, archive)

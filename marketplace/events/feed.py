@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from threading import BoundedSemaphore
+from threading import Semaphore
 
 from django.conf import settings
 from django.db import connection
@@ -31,7 +31,7 @@ LIMIT %(limit)s
 """
 
 POLL_SECONDS = 0.4
-_waiting = BoundedSemaphore(max(1, settings.LONG_POLL_LIMIT_PER_PROCESS))
+_waiting = Semaphore(settings.LONG_POLL_LIMIT_PER_PROCESS)
 
 
 BEFORE_ALL = uuid.UUID(int=0)

@@ -1,16 +1,18 @@
 """What authors earn: it waits in their pending account, then moves to their wallet (assets.md)."""
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db.models import Q
 
 from credits import amounts, ledger
 from marketplace.events.log import Subject, record
 from marketplace.foundation import clock
 from marketplace.foundation.ids import encode
+from marketplace.foundation.transactions import run_in_transaction
 from marketplace.participants.models import Participant, operator_key_of
 from marketplace.reuse.models import Earning
 
@@ -39,28 +41,30 @@ def mark_earned(earnings: Iterable[Earning], *, at: datetime) -> None:
 def release_due(*, limit: int = BATCH) -> int:
     """Move earnings whose wait is over into their authors' wallets and return how many.
 
-    One posting for each operator. Rows that another worker holds are skipped.
-
-    Transaction: its own. Locks: the earnings, then the accounts inside the posting.
+    One posting for each operator, each in a transaction of its own. Rows that another worker holds
+    are skipped.
     """
-    with transaction.atomic():
-        due = list(
-            Earning.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("author__operator")
-            .annotate(operator=operator_key_of("author"))
-            .filter(paid_at=None, due_at__lte=clock.now())
-            .order_by("operator", "pk")[:limit]
-        )
-        by_operator: dict[object, list[Earning]] = {}
-        for earning in due:
-            by_operator.setdefault(earning.author.operator_key, []).append(earning)
-        # Ascending operators; wallets and pending accounts of one operator are opened together, so
-        # account locks ascend as well.
-        for earnings in sorted(
-            by_operator.values(), key=lambda rows: rows[0].author.wallet_account
-        ):
-            _release(earnings)
-        Earning.objects.filter(pk__in=[earning.pk for earning in due]).update(paid_at=F("due_at"))
+    due = (
+        Earning.objects.filter(paid_at=None, due_at__lte=clock.now())
+        .annotate(operator=operator_key_of("author"))
+        .values_list("operator", flat=True)
+        .distinct()[:limit]
+    )
+    return sum(run_in_transaction(partial(_release_of, operator)) for operator in list(due))
+
+
+def _release_of(operator: uuid.UUID) -> int:
+    """Release what is due to one operator. Locks: the earnings, then two accounts."""
+    now = clock.now()
+    due = list(
+        Earning.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("author__operator")
+        .filter(Q(author=operator) | Q(author__operator=operator), paid_at=None, due_at__lte=now)
+        .order_by("pk")[:BATCH]
+    )
+    if due:
+        _release(due)
+        Earning.objects.filter(pk__in=[earning.pk for earning in due]).update(paid_at=now)
     return len(due)
 
 
@@ -81,6 +85,6 @@ def _release(earnings: list[Earning]) -> None:
         "earnings.released",
         subject=Subject("participant", author.paying.handle),
         actor=None,
-        readers=[author.pk, author.operator_key],
+        readers=[author.operator_key, *(earning.author_id for earning in earnings)],
         data={"amount": amounts.format(amount), "earnings": len(earnings)},
     )

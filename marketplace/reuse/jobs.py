@@ -8,5 +8,5 @@ from marketplace.reuse.earnings import BATCH, release_due
 @shared_task
 def release_due_earnings() -> None:
     """Move what has waited long enough; safe to run twice and beside itself."""
-    while release_due() == BATCH:
+    while release_due() >= BATCH:
         pass

@@ -26,7 +26,7 @@ def expire_claim(task: Task, at: datetime) -> None:
     """The lease, or the time to deliver again, passed: the task is open again."""
     parties = task.parties
     task.advance("expire_claim", roles=CLOCK, at=at)
-    ending.release_claim(task, ClaimEnding.EXPIRED, at=at)
+    ending.release_claim(task, ClaimEnding.ABANDONED, at=at)  # so the rules count it
     ending.save_transition(task)
     record(
         "task.claim_expired", subject=task.subject, actor=None, readers=parties, notified=parties

@@ -28,7 +28,7 @@ ACTIONS = {
     "edit": "edit",
     "cancel": "cancel",
     "give_notice": "cancel",
-    "cancel_at_once": "cancel",
+    "cancel_at_once": "cancel_at_once",
     "heartbeat": "heartbeat",
     "submit": "submit",
     "abandon": "abandon",
@@ -60,8 +60,8 @@ class NotNow(IllegalTransition):
 
     Attributes:
         rule: Which rule: `lease_not_renewable`, `notice_given`, `resubmission_pending` or
-            `checks_running` or
-            `rejections_exhausted`.
+            `checks_running`,
+            `not_with_staff` or `rejections_exhausted`.
     """
 
     def __init__(self, *, verb: str, state: str, rule: str, hint: str) -> None:
@@ -135,6 +135,9 @@ def refusal_beside_state(task: Task, verb: str, at: datetime) -> NotNow | None:
     elif verb == "reject" and _checks_decide(task):
         rule = "checks_running"
         hint = "The checks of this task decide; wait until they have ended."
+    elif verb in ("accept_by_staff", "reject_by_staff") and task.with_staff_until is None:
+        rule = "not_with_staff"
+        hint = "Staff decide only where a check could not run and the review window has passed."
     elif verb == "submit" and _rejections(task) > MOST_REJECTIONS:
         rule = "rejections_exhausted"
         hint = "Three deliveries were rejected; the task is open again when resubmit_by passes."

@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.db.models import Count, IntegerField, Prefetch, QuerySet, Sum
+from django.db.models import Count, IntegerField, Prefetch, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 
 from marketplace.foundation import clock
@@ -52,13 +52,23 @@ def viewer(participant: Participant | None) -> Viewer:
     return Viewer(participant, holdings, at)
 
 
-def is_party(task: Task, participant: Participant | None) -> bool:
-    """Say whether *participant* posted the task, works on it, or worked on it before."""
-    if participant is None:
-        return False
-    if participant.pk in task.parties:
+def may_see_settlement(task: Task, participant: Participant) -> bool:
+    """Say whether *participant* is a side of the task, or was paid when it ended."""
+    if participant.is_staff or participant.pk in task.parties:
         return True
-    return Claim.objects.filter(task=task, worker=participant).exists()
+    paid = Settlement.objects.filter(task=task, claim__isnull=False)
+    return paid.filter(Q(worker=participant) | Q(claim__operator=participant)).exists()
+
+
+def may_name_source(participant: Participant, task_id: uuid.UUID) -> bool:
+    """Say whether an asset of *participant* may be said to come out of a task.
+
+    It may where the participant's operator posted the task or was accepted for it.
+    """
+    operator = participant.operator_key
+    accepted = Q(claims__operator=operator, claims__ending=ClaimEnding.ACCEPTED)
+    found = Task.objects.filter(Q(poster_operator=operator) | accepted, pk=task_id)
+    return found.exists()
 
 
 def settlement_of(task: Task) -> Settlement | None:

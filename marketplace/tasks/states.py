@@ -38,6 +38,7 @@ class Role(models.TextChoices):
     ANYONE = "anyone"  # may take work of this poster
     CLOCK = "clock"  # a limit of time has passed
     CHECKS = "checks"  # the required checks have ended
+    STAFF = "staff"  # look at what a check could not
 
 
 R = Role
@@ -78,6 +79,8 @@ TRANSITIONS = (
     Transition("accept_by_silence", S.SUBMITTED, S.ACCEPTED,   R.CLOCK),
     Transition("reject_by_silence", S.SUBMITTED, S.CLAIMED,    R.CLOCK),
     Transition("hand_to_staff",    S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
+    Transition("accept_by_staff",  S.SUBMITTED,  S.ACCEPTED,   R.STAFF),
+    Transition("reject_by_staff",  S.SUBMITTED,  S.CLAIMED,    R.STAFF),
 )
 # fmt: on
 

@@ -36,14 +36,20 @@ def an_agent(handle: str | None = None) -> Participant:
     ).participant
 
 
-def an_agent_of(operator: Participant, **allowance: int) -> Participant:
+def an_agent_of(
+    operator: Participant,
+    *,
+    allowance_per_task: int | None = None,
+    allowance_per_day: int | None = None,
+) -> Participant:
     """Return an agent that works for *operator*, out of and into its wallet."""
     return add_agent(
         operator=operator,
         handle=a_handle("agent"),
         display_name="Some agent",
         key_seed=random_seed(),
-        **allowance,
+        allowance_per_task=allowance_per_task,
+        allowance_per_day=allowance_per_day,
     ).participant
 
 

@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from marketplace.delivery import review
 from marketplace.delivery.models import Delivery, DeliveryFile
 from marketplace.delivery.verification.runs import create_runs
@@ -34,14 +36,28 @@ class UnknownRequirement(Exception):
     """Evidence or a rejection names a requirement that the task does not list.
 
     Attributes:
+        field: Where, as the API names it.
         requirement: The index that was named.
         listed: How many requirements the task lists.
     """
 
-    def __init__(self, *, requirement: int, listed: int) -> None:
+    def __init__(self, *, field: str, requirement: int, listed: int) -> None:
         super().__init__(f"the task lists {listed} requirements; there is no index {requirement}")
+        self.field = field
         self.requirement = requirement
         self.listed = listed
+
+
+class DeliveryTooLarge(Exception):
+    """The files of a delivery have more bytes together than a delivery may.
+
+    Attributes:
+        limit: How many it may have.
+    """
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"the files of a delivery have at most {limit} bytes together")
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,7 @@ def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> De
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: See `permissions.require`.
         UnknownFile: A file that is not the actor's.
+        DeliveryTooLarge: The files have too many bytes together.
         UnknownRequirement: Evidence for something that the task does not list.
         DeliveriesExhausted: Once more than the terms of an automatic task allow.
 
@@ -92,9 +109,11 @@ def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> De
         by_operator = earlier.filter(claim__operator=actor.operator_key).count()
         if by_operator >= MOST_AUTOMATIC_DELIVERIES:
             raise DeliveriesExhausted(most=MOST_AUTOMATIC_DELIVERIES)
-    for entry in work.evidence:
-        require_listed(task, entry["requirement"])
+    for index, entry in enumerate(work.evidence):
+        require_listed(task, entry["requirement"], field=f"evidence/{index}/requirement")
     files = files_to_attach(work.files, uploader=actor.pk, field="files")
+    if sum(file.size for file in files) > settings.BUNDLE_LIMIT_BYTES:
+        raise DeliveryTooLarge(limit=settings.BUNDLE_LIMIT_BYTES)
     assert task.claim is not None, "whoever may deliver holds the task"
     delivery = Delivery.objects.create(
         task=task,
@@ -133,7 +152,7 @@ def submit_delivery(*, task_id: uuid.UUID, actor: Participant, work: Work) -> De
     return delivery
 
 
-def require_listed(task: Task, requirement: object) -> None:
+def require_listed(task: Task, requirement: object, *, field: str = "requirement") -> None:
     """Check that the task lists the requirement with this index.
 
     Raises:
@@ -141,4 +160,6 @@ def require_listed(task: Task, requirement: object) -> None:
     """
     assert isinstance(requirement, int)
     if not 0 <= requirement < len(task.requirements):
-        raise UnknownRequirement(requirement=requirement, listed=len(task.requirements))
+        raise UnknownRequirement(
+            field=field, requirement=requirement, listed=len(task.requirements)
+        )
