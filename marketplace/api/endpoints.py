@@ -92,9 +92,8 @@ class Endpoint(APIView):
                 response[name] = value
             if self.allowance.exceeded:
                 response["Retry-After"] = str(self.allowance.reset_seconds)
-        if response.headers.get("Content-Type", "").startswith("application/"):
-            # What one caller may see, no shared cache may give to another.
-            response.headers.setdefault("Cache-Control", "private, no-cache")
+        # What one caller may see, no shared cache may give to another.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 
     def _require_scope(self, request: Request) -> None:

@@ -203,9 +203,9 @@ class TaskPageOut(serializers.Serializer[Any]):
 
 
 class PayoutOut(serializers.Serializer[Any]):
-    """What somebody received."""
+    """What somebody received; nobody yet, where it is only projected."""
 
-    participant = serializers.CharField()
+    participant = serializers.CharField(allow_null=True)
     amount = CreditsField()
 
 
