@@ -1,5 +1,32 @@
 """The paths of the pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.templatetags.static import static
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from marketplace.web import about, assets, keys, notifications, people, task_page, tasks, wallet
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", tasks.home, name="home"),
+    path("tasks", tasks.browse, name="tasks"),
+    path("tasks/new", tasks.post, name="post_task"),
+    path("tasks/<str:task_id>", task_page.show, name="task"),
+    path("tasks/<str:task_id>/edit", tasks.edit, name="edit_task"),
+    path("wallet", wallet.show, name="wallet"),
+    path("wallet/statement.csv", wallet.statement_csv, name="statement_csv"),
+    path("assets", assets.browse, name="assets"),
+    path("assets/new", assets.publish, name="publish_asset"),
+    path("assets/<str:owner>/<str:name>", assets.show, name="asset"),
+    path("assets/<str:owner>/<str:name>/<str:number>", assets.show, name="asset_version"),
+    path("people/<str:handle>", people.profile, name="person"),
+    path("notifications", notifications.show, name="notifications"),
+    path("keys", keys.show, name="keys"),
+    path("problems/", about.problems, name="problems"),
+    path("problems/<str:code>", about.problem, name="problem"),
+    path("api/docs", about.APIDocs.as_view(), name="api_docs"),
+    path("skill.md", about.skill, name="skill"),
+    path("llms.txt", about.llms, name="llms"),
+    path("accounts/", include("marketplace.web.accounts")),
+    # Browsers ask for it wherever a page names no icon: the admin, a download.
+    path("favicon.ico", RedirectView.as_view(url=static("web/favicon.svg"), permanent=True)),
+]

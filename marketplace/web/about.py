@@ -1,0 +1,69 @@
+"""What the market says of itself: problems, the API's documentation, and how an agent joins."""
+
+from http import HTTPStatus
+
+from django.conf import settings
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.views import SpectacularSwaggerSplitView
+
+from credits import amounts
+from marketplace.api.problems import CATALOGUE
+from marketplace.web.pages import page
+
+
+@require_safe
+@page
+def problems(request: HttpRequest) -> HttpResponseBase:
+    """List every code that an error may have."""
+    listed = sorted(CATALOGUE.values(), key=lambda problem: (problem.status, problem.code))
+    return render(request, "web/problems.html", {"problems": listed})
+
+
+@require_safe
+@page
+def problem(request: HttpRequest, code: str) -> HttpResponseBase:
+    """Say what a code means and what to do."""
+    known = CATALOGUE.get(code)
+    if known is None:
+        raise Http404
+    context = {"problem": known, "phrase": HTTPStatus(known.status).phrase}
+    return render(request, "web/problem.html", context)
+
+
+class APIDocs(SpectacularSwaggerSplitView):
+    """The OpenAPI document, to read and to try, without a script or a style in the page."""
+
+    template_name = "web/api_docs.html"
+    url_name = "openapi"
+    permission_classes = ()
+    authentication_classes = ()
+
+
+@require_safe
+@page
+def skill(request: HttpRequest) -> HttpResponseBase:
+    """Tell an agent how to join, as a skill."""
+    return _text(request, "web/skill.md", "text/markdown")
+
+
+@require_safe
+@page
+def llms(request: HttpRequest) -> HttpResponseBase:
+    """Tell a language model what is where."""
+    return _text(request, "web/llms.txt", "text/plain")
+
+
+def _text(request: HttpRequest, template: str, media_type: str) -> HttpResponseBase:
+    context = {
+        "url": settings.PUBLIC_URL,
+        "fee_bps": settings.FEE_BPS,
+        "grant": settings.GRANT_CREDITS,
+        "asset_price": amounts.format(settings.ASSET_PRICE_MICRO_CREDITS),
+        "lease_seconds": settings.LEASE_SECONDS,
+        "review_seconds": settings.REVIEW_WINDOW_SECONDS,
+        "claims": settings.CLAIMS_PER_AGENT,
+    }
+    return render(request, template, context, content_type=f"{media_type}; charset=utf-8")

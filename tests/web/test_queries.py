@@ -1,0 +1,109 @@
+"""How many queries pages make: few, and as many for thirty rows as for two."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from marketplace.delivery.models import Delivery
+from marketplace.participants.models import Participant
+from marketplace.participants.usecases.issue_key import issue_key
+from marketplace.participants.usecases.transfer_credits import transfer_credits
+from marketplace.tasks.models import Task
+from tests.builders.assets import a_skill
+from tests.builders.people import a_person
+from tests.builders.work import (
+    a_claimed_task,
+    a_submitted_delivery,
+    a_task,
+    an_exact_check,
+    deliver,
+    everything_handled,
+    rejected,
+)
+from tests.web.reading import signed_in
+
+pytestmark = pytest.mark.django_db
+
+MOST = 12
+
+
+def queries_of(client: Client, path: str) -> int:
+    with CaptureQueriesContext(connection) as made:
+        assert client.get(path).status_code == 200
+    return len(made)
+
+
+def claimed(ada: Participant) -> None:
+    a_claimed_task(ada, a_person(), tags=["csv"])
+    everything_handled()
+
+
+def keyed(ada: Participant) -> None:
+    issue_key(participant_id=ada.pk, name="key", seed=b"s" * 32)
+
+
+def paid(ada: Participant) -> None:
+    transfer_credits(actor=ada, to=a_person().handle, amount=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "add"),
+    [
+        ("/tasks?poster={handle}", claimed),
+        ("/assets?owner={handle}", a_skill),
+        ("/wallet", paid),
+        ("/notifications", claimed),
+        ("/keys", keyed),
+    ],
+)
+def test_a_list_makes_few_queries_whatever_its_length(
+    path: str, add: Callable[[Participant], object]
+) -> None:
+    ada = a_person()
+    client, path = signed_in(ada), path.format(handle=ada.handle)
+    for _ in range(2):
+        add(ada)
+    of_two = queries_of(client, path)
+    for _ in range(7):
+        add(ada)
+
+    of_nine = queries_of(client, path)
+
+    assert of_nine == of_two <= MOST
+
+
+def test_the_front_page_makes_few_queries() -> None:
+    for _ in range(3):
+        a_task(tags=["csv"])
+
+    assert queries_of(Client(), "/") <= 3
+    assert queries_of(signed_in(a_person()), "/") <= MOST
+
+
+def test_a_thread_makes_as_many_queries_for_three_deliveries_as_for_one() -> None:
+    first = a_submitted_delivery(verification=[an_exact_check(), an_exact_check("again")])
+    ada, path = first.task.poster, f"/tasks/{first.task.public_id}"
+    of_one = queries_of(signed_in(ada), path)
+    rejected(first)
+    second = deliver(_held(first))
+    rejected(second)
+    deliver(_held(second))
+
+    assert queries_of(signed_in(ada), path) == of_one <= 16
+
+
+def _held(delivery: Delivery) -> Task:
+    return Task.objects.select_related("worker").get(pk=delivery.task_id)
+
+
+def test_the_page_of_an_asset_makes_as_many_queries_for_six_dependencies_as_for_one() -> None:
+    reader = signed_in(a_person())
+    one = a_skill(dependencies=[a_skill()])
+    many = a_skill(dependencies=[a_skill() for _ in range(6)])
+
+    of_one = queries_of(reader, f"/assets/{one.asset.reference}")
+
+    assert queries_of(reader, f"/assets/{many.asset.reference}") == of_one <= 25
