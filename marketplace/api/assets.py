@@ -3,9 +3,10 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -33,6 +34,7 @@ from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
 from marketplace.api.parsers import StrictJSONParser
 from marketplace.foundation import ids
+from marketplace.participants.models import Participant
 from marketplace.participants.scopes import Scope
 from marketplace.reuse.models import UseState
 from marketplace.reuse.prices import price_of, prices_of, require_files
@@ -236,30 +238,12 @@ class Assets(Endpoint):
         """Unpack the bundle and store its files, before the transaction."""
         is_bundle = str(request.content_type).startswith("multipart/")
         given = self.read_body(request, BundlePublicationIn if is_bundle else FilesPublicationIn)
-        limits = bundle_limits()
         if is_bundle:
-            bundle = given.pop("bundle")
-            if bundle.size > limits.upload_bytes:
-                raise FileTooLarge(f"A bundle is at most {limits.upload_bytes} bytes.")
-            files = archives.read_archive(bundle, limits)
+            files = unpacked(given.pop("bundle"))
             given |= _read_lists(given)
         else:
             files = _by_path(given.pop("files"))
-        source = given.pop("source_task", None)
-        if source is not None and not may_name_source(actor_of(request), source):
-            raise serializers.ValidationError(
-                {"source_task": ["Name a task that you posted, or were accepted for."]},
-                code="not_your_work",
-            )
-        dependencies = [catalog.DependencyRequest(**one) for one in given.pop("dependencies", ())]
-        archives.check_bundle(files, limits)
-        blobs.store_all(files.values(), limit_bytes=limits.file_bytes)
-        self.publication = Publication(
-            files=files,
-            dependencies=dependencies,
-            source_task=ids.encode("task", source) if source else "",
-            **given,
-        )
+        self.publication = publication_of(actor_of(request), given, files)
 
     @extend_schema(
         request={
@@ -292,6 +276,51 @@ class Assets(Endpoint):
         version = publish_asset(actor=actor_of(request), publication=self.publication)
         body = version_detail(version)
         return created(body, location=f"/api/v1/assets/{body['asset']}/{version.number}")
+
+
+def unpacked(bundle: "UploadedFile[Any]") -> dict[str, bytes]:
+    """Return the files of an uploaded bundle.
+
+    Raises:
+        FileTooLarge: The upload is too large.
+        UnsafeArchive: It is not taken.
+    """
+    limits = bundle_limits()
+    if (bundle.size or 0) > limits.upload_bytes:
+        raise FileTooLarge(f"A bundle is at most {limits.upload_bytes} bytes.")
+    return archives.read_archive(cast("BinaryIO", bundle), limits)
+
+
+def publication_of(
+    actor: Participant, given: Mapping[str, Any], files: Mapping[str, bytes]
+) -> Publication:
+    """Return what is to be published, its files stored; slow, so before the transaction.
+
+    Args:
+        actor: Who publishes.
+        given: Validated `PublicationIn`.
+        files: Bytes by path.
+
+    Raises:
+        UnsafeArchive: The files are not taken.
+        ValidationError: The task that is named as the source is not the actor's work.
+    """
+    said = dict(given)
+    source = said.pop("source_task", None)
+    if source is not None and not may_name_source(actor, source):
+        raise serializers.ValidationError(
+            {"source_task": ["Name a task that you posted, or were accepted for."]},
+            code="not_your_work",
+        )
+    limits = bundle_limits()
+    archives.check_bundle(files, limits)
+    blobs.store_all(files.values(), limit_bytes=limits.file_bytes)
+    return Publication(
+        files=files,
+        dependencies=[catalog.DependencyRequest(**one) for one in said.pop("dependencies", ())],
+        source_task=ids.encode("task", source) if source else "",
+        **said,
+    )
 
 
 def _by_path(files: list[Mapping[str, Any]]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -102,7 +102,7 @@ def moment(value: object) -> datetime:
     return read
 
 
-def paginate(rows: QuerySet[M], query: dict[str, Any], keys: Sequence[Key] = NEWEST) -> Page[M]:
+def paginate(rows: QuerySet[M], query: Mapping[str, Any], keys: Sequence[Key] = NEWEST) -> Page[M]:
     """Return one page of *rows*. Queries: one, and what they prefetch.
 
     Args:

@@ -32,10 +32,10 @@ from marketplace.api.fields import (
 )
 from marketplace.api.files import FileOut
 from marketplace.api.idempotency import retryable
-from marketplace.api.paging import NEWEST, Key, PageQuery, moment, paginate, whole
+from marketplace.api.paging import NEWEST, Key, Page, PageQuery, moment, paginate, whole
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
-from marketplace.participants.models import Kind
+from marketplace.participants.models import Kind, Participant
 from marketplace.participants.scopes import Scope
 from marketplace.reuse import uses
 from marketplace.tasks import permissions
@@ -310,6 +310,41 @@ def _searched(tasks: QuerySet[Task], words: str) -> QuerySet[Task]:
     return tasks.filter(search=found).annotate(rank=rank)
 
 
+def browse(query: Mapping[str, Any], asking: Participant | None) -> Page[Task]:
+    """Return a page of tasks, loaded as they are shown.
+
+    Args:
+        query: Validated `TaskQuery`; who asks `for` themselves has a name.
+        asking: Who looks.
+    """
+    tasks = _filtered(query, visible_to(asking))
+    if "for" in query and asking is not None:
+        tasks = ranked_for(asking, tasks)
+    if "q" in query:  # what fits the words comes before what fits the caller
+        tasks = _searched(tasks, query["q"])
+    is_ranked = "ordering" not in query and ("q" in query or "for" in query)
+    keys = BEST if is_ranked else ORDERINGS.get(query.get("ordering", ""), NEWEST)
+    return paginate(as_shown(tasks.defer("search")), query, keys)
+
+
+def with_checks(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a validated `TaskIn` with its checks as tasks store them.
+
+    Slow where the checks are to settle by themselves, for they are run on an empty delivery then:
+    call it before a transaction.
+
+    Raises:
+        ValidationError: They are to settle, and none fails an empty delivery (rule 18).
+    """
+    parsed: list[checks.Check] = given.get("verification", [])
+    if given["acceptance"] == Acceptance.AUTOMATIC and not runs.can_decide(parsed):
+        raise serializers.ValidationError(
+            {"acceptance": ["Automatic acceptance needs a required check that fails {}."]},
+            code="checks_cannot_decide",
+        )
+    return {**given, "verification": [check.as_json() for check in parsed]}
+
+
 class Tasks(Endpoint):
     """`/tasks`."""
 
@@ -321,28 +356,14 @@ class Tasks(Endpoint):
     @extend_schema(responses=TaskPageOut)
     def get(self, request: Request) -> Response:
         """Browse and search tasks."""
-        asking, query = viewer_of(request), self.query
-        tasks = _filtered(query, visible_to(asking))
-        if "for" in query:
-            tasks = ranked_for(actor_of(request), tasks)
-        if "q" in query:  # what fits the words comes before what fits the caller
-            tasks = _searched(tasks, query["q"])
-        is_ranked = "ordering" not in query and ("q" in query or "for" in query)
-        keys = BEST if is_ranked else ORDERINGS.get(query.get("ordering", ""), NEWEST)
-        page = paginate(as_shown(tasks.defer("search")), query, keys)
+        asking = viewer_of(request) if "for" not in self.query else actor_of(request)
+        page = browse(self.query, asking)
         context = {"viewer": viewer(asking), "brief": True}
         results = TaskOut(page.rows, many=True, context=context).data
         return Response({"results": results, "next_cursor": page.next_cursor})
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
-        given = self.read_body(request, TaskIn)
-        parsed: list[checks.Check] = given.get("verification", [])
-        if given["acceptance"] == Acceptance.AUTOMATIC and not runs.can_decide(parsed):
-            raise serializers.ValidationError(
-                {"acceptance": ["Automatic acceptance needs a required check that fails {}."]},
-                code="checks_cannot_decide",
-            )
-        self.given = given | {"verification": [check.as_json() for check in parsed]}
+        self.given = with_checks(self.read_body(request, TaskIn))
 
     @extend_schema(
         request=TaskIn,
@@ -540,7 +561,7 @@ class TaskSettlement(Endpoint):
         if not may_see_settlement(task, actor):
             raise Task.DoesNotExist
         settled = settlement_of(task)
-        return Response(final_settlement(settled) if settled else _projected(task))
+        return Response(final_settlement(settled) if settled else projected_settlement(task))
 
 
 def _royalties(claim_id: Any, *, final: bool) -> list[dict[str, str]]:
@@ -573,7 +594,8 @@ def final_settlement(settled: Settlement) -> dict[str, Any]:
     )
 
 
-def _projected(task: Task) -> dict[str, Any]:
+def projected_settlement(task: Task) -> dict[str, Any]:
+    """Return how the escrow would be divided if the task were accepted now."""
     royalties = _royalties(task.claim_id, final=False) if task.claim_id else []
     total = sum(amounts.parse(royalty["amount"]) for royalty in royalties)
     division = divide_accepted(task.bounty, royalties=total, fee_bps=task.fee_bps)

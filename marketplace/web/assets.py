@@ -9,13 +9,18 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from rest_framework import serializers
 
-from assets import archives, blobs, catalog, graph
+from assets import catalog, graph
 from assets.models import Kind, Version
 from credits import amounts
-from marketplace.api.assets import BEST, AssetQuery, PublicationIn, UseIn
-from marketplace.api.files import FileTooLarge
+from marketplace.api.assets import (
+    BEST,
+    AssetQuery,
+    PublicationIn,
+    UseIn,
+    publication_of,
+    unpacked,
+)
 from marketplace.api.paging import Key, paginate, whole
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
@@ -27,8 +32,8 @@ from marketplace.reuse.prices import (
     prices_of,
     require_files,
 )
-from marketplace.reuse.usecases.publish_asset import Publication, bundle_limits, publish_asset
-from marketplace.tasks.queries import may_name_source, visible_to
+from marketplace.reuse.usecases.publish_asset import Publication, publish_asset
+from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.usecases.use_asset import use_asset
 from marketplace.web import markdown
@@ -251,26 +256,8 @@ class PublishForm(MoveForm):
 
     def prepare(self) -> None:
         """Unpack the bundle and store its files, before the transaction."""
-        limits, bundle = bundle_limits(), self.cleaned_data["bundle"]
-        if bundle.size > limits.upload_bytes:
-            raise FileTooLarge(f"A bundle is at most {limits.upload_bytes} bytes.")
-        files = archives.read_archive(bundle, limits)
-        archives.check_bundle(files, limits)
-        blobs.store_all(files.values(), limit_bytes=limits.file_bytes)
-        said = dict(self.given)
-        source = said.pop("source_task", None)
-        if source is not None and not may_name_source(self.author, source):
-            raise serializers.ValidationError(
-                {"source_task": ["Name a task that you posted, or were accepted for."]},
-                code="not_your_work",
-            )
-        asked = [catalog.DependencyRequest(**one) for one in said.pop("dependencies", ())]
-        self.publication = Publication(
-            files=files,
-            dependencies=asked,
-            source_task=ids.encode("task", source) if source else "",
-            **said,
-        )
+        files = unpacked(self.cleaned_data["bundle"])
+        self.publication = publication_of(self.author, self.given, files)
 
 
 def _dependency(line: str) -> dict[str, str]:

@@ -22,8 +22,8 @@ from marketplace.api.tasks import (
     ClaimIn,
     NothingIn,
     TaskOut,
-    _projected,
     final_settlement,
+    projected_settlement,
 )
 from marketplace.delivery.models import Delivery
 from marketplace.delivery.queries import as_shown as deliveries_as_shown
@@ -373,7 +373,7 @@ def _settlement(task: Task, looking: Viewer) -> dict[str, Any] | None:
     if settled is not None:
         body = final_settlement(settled)
     elif task.worker_id is not None:
-        body = _projected(task)
+        body = projected_settlement(task)
     else:
         return None
     shares = [

@@ -9,23 +9,18 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from rest_framework import serializers
 
 from credits import amounts
-from marketplace.api.paging import NEWEST, paginate
 from marketplace.api.tasks import (
-    BEST,
-    ORDERINGS,
     EditIn,
     TaskIn,
     TaskQuery,
-    _filtered,
-    _searched,
+    with_checks,
 )
-from marketplace.delivery.verification import runs
+from marketplace.api.tasks import browse as browse_tasks
 from marketplace.foundation import ids
 from marketplace.tasks.models import Acceptance, Task
-from marketplace.tasks.queries import as_shown, visible_to
+from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TRANSITIONS, TaskState
 from marketplace.tasks.terms import Wanted
 from marketplace.tasks.usecases.edit_task import edit_task
@@ -112,13 +107,7 @@ def browse(request: HttpRequest) -> HttpResponseBase:
 def _list(request: HttpRequest, filters: TaskFilters, *, template: str) -> HttpResponseBase:
     context: dict[str, Any] = {"filters": filters}
     if filters.accepts(request):
-        query = filters.given
-        tasks = _filtered(query, visible_to(viewer_of(request)))
-        keys = ORDERINGS.get(query.get("ordering", ""), NEWEST)
-        if "q" in query:
-            tasks = _searched(tasks, query["q"])
-            keys = keys if "ordering" in query else BEST
-        context["page"] = paginate(as_shown(tasks.defer("search")), query, keys)
+        context["page"] = browse_tasks(filters.given, viewer_of(request))
     return render(request, template, context, status=filters.status)
 
 
@@ -180,14 +169,7 @@ class PostForm(_Described):
         }  # they have no ids yet
 
     def prepare(self) -> None:
-        parsed = self.given.get("verification", [])
-        automatic = self.given["acceptance"] == Acceptance.AUTOMATIC
-        if automatic and not runs.can_decide(parsed):
-            raise serializers.ValidationError(
-                {"acceptance": ["Automatic acceptance needs a required check that fails {}."]},
-                code="checks_cannot_decide",
-            )
-        self.given["verification"] = [check.as_json() for check in parsed]
+        self.given = with_checks(self.given)
         self.stored = store(self.cleaned_data["attachments"])
 
 

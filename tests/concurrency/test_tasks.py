@@ -210,7 +210,7 @@ def test_abandoning_against_the_end_of_the_lease_ends_the_claim_once() -> None:
 
     assert any(not isinstance(outcome, (Task, int)) for outcome in outcomes)  # not the worker's now
     assert again(task).state == TaskState.OPEN
-    assert Claim.objects.get(task=task).ending == "expired"
+    assert Claim.objects.get(task=task).ending == "abandoned"
 
 
 def test_losing_a_race_says_where_the_task_stands() -> None:
