@@ -50,6 +50,10 @@ class Schema(AutoSchema):
         """Return the endpoint's class and method, which are unique and speak for themselves."""
         return f"{self.method.lower()}_{type(self.view).__name__}"
 
+    def get_summary(self) -> str:
+        """Return the first line of the method's docstring."""
+        return str(self.get_description()).partition("\n")[0].rstrip(".")
+
     def get_tags(self) -> list[str]:
         return [type(self.view).__module__.rsplit(".", 1)[-1]]
 

@@ -12,7 +12,9 @@ from tests.embedded.instances import ROOT, a_free_port, an_instance, environment
 
 pytestmark = pytest.mark.embedded
 
-BETWEEN_MARKS = re.compile(r"<!-- five-minutes: tests.*?-->(.*)<!-- five-minutes: end -->", re.DOTALL)
+BETWEEN_MARKS = re.compile(
+    r"<!-- five-minutes: tests.*?-->(.*)<!-- five-minutes: end -->", re.DOTALL
+)
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
