@@ -26,8 +26,8 @@ from assets.catalog import (
     yank,
 )
 from assets.models import Asset, Version
-from tests.builders.at_once import together
 from tests.assets.publishing import a_name, a_skill, skill_files
+from tests.builders.at_once import together
 from tests.builders.people import a_person
 
 pytestmark = pytest.mark.django_db
