@@ -24,12 +24,18 @@ from tests.builders.work import (
     a_task,
     an_accepted_delivery,
     everything_handled,
+    feeds_caught_up,
 )
 
 pytestmark = pytest.mark.django_db
 
 
 def types(caller: Caller, **query: Parameter) -> list[str]:
+    feeds_caught_up()
+    return shown_now(caller, **query)
+
+
+def shown_now(caller: Caller, **query: Parameter) -> list[str]:
     return [event["type"] for event in ok(caller.get("/events", **query))["results"]]
 
 
@@ -47,6 +53,7 @@ def test_an_event_has_the_fields_of_the_contract() -> None:
     ada = somebody()
     task = a_task(ada.participant)
 
+    feeds_caught_up()
     event = ok(ada.get("/events"))["results"][-1]
 
     assert event.keys() == {"id", "type", "subject", "actor", "data", "created_at"}
@@ -59,6 +66,7 @@ def test_paging_through_the_feed_shows_each_event_once() -> None:
     ada = somebody()
     for _ in range(4):
         a_task(ada.participant)
+    feeds_caught_up()
     seen, after = [], None
 
     while True:
@@ -100,6 +108,7 @@ def test_an_operator_reads_what_its_agents_do() -> None:
 
 def test_waiting_ends_when_something_happens() -> None:
     ada = somebody()
+    feeds_caught_up()
     after = ok(ada.get("/events"))["next_after"]
 
     def post_soon() -> None:
@@ -110,7 +119,7 @@ def test_waiting_ends_when_something_happens() -> None:
     posting.start()
 
     began = time.monotonic()
-    found = types(ada, after=after, wait=10)
+    found = shown_now(ada, after=after, wait=10)
     took = time.monotonic() - began
     posting.join()
 
@@ -120,6 +129,7 @@ def test_waiting_ends_when_something_happens() -> None:
 
 def test_waiting_in_vain_ends_in_time() -> None:
     ada = somebody()
+    feeds_caught_up()
     after = ok(ada.get("/events"))["next_after"]
 
     began = time.monotonic()
@@ -131,6 +141,7 @@ def test_waiting_in_vain_ends_in_time() -> None:
 
 def test_an_event_of_a_transaction_that_runs_on_comes_later_and_is_not_lost() -> None:
     ada = somebody()
+    feeds_caught_up()
     after = ok(ada.get("/events"))["next_after"]
     begun, go_on = threading.Event(), threading.Event()
 
@@ -147,7 +158,7 @@ def test_an_event_of_a_transaction_that_runs_on_comes_later_and_is_not_lost() ->
     begun.wait(10)
     a_task(ada.participant)
 
-    while_it_runs = types(ada, after=after)
+    while_it_runs = shown_now(ada, after=after)
     go_on.set()
     running.join()
 

@@ -20,6 +20,7 @@ from tests.builders.work import (
     an_accepted_delivery,
     deliver,
     everything_handled,
+    feeds_caught_up,
     rejected,
 )
 
@@ -102,7 +103,12 @@ def notifications() -> Listing:
 
 def feed() -> Listing:
     ada = somebody()
-    return ada, "/events", {}, lambda: a_task(ada.participant, bounty=10_000)
+
+    def add() -> None:
+        a_task(ada.participant, bounty=10_000)
+        feeds_caught_up()
+
+    return ada, "/events", {}, add
 
 
 def assets() -> Listing:

@@ -1,9 +1,12 @@
 """Tasks and deliveries in the states that tests begin from, reached as the product reaches them."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias
+
+from django.db import connection
 
 from credits import amounts, escrow
 from marketplace.api.wallets import position_of
@@ -35,6 +38,24 @@ def everything_handled() -> None:
     """Let the relay and the workers finish everything that happened so far; jobs run in line."""
     while relay_once(consume):
         pass
+
+
+def feeds_caught_up() -> None:
+    """Wait until every event so far can be read.
+
+    A feed stops below the oldest transaction that runs anywhere on the server, and the databases of
+    other test processes are on it too.
+    """
+    give_up_at = time.monotonic() + 20
+    while time.monotonic() < give_up_at:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_snapshot_xmin(pg_current_snapshot()) > max(xid) FROM events_event"
+            )
+            if cursor.fetchone()[0] is not False:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("a transaction runs for ever")
 
 
 def an_exact_check(

@@ -1,0 +1,56 @@
+"""The table of a task's states, and everything that has to say the same."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from marketplace.delivery import review
+from marketplace.tasks import deadlines, expiry
+from marketplace.tasks.permissions import ACTIONS
+from marketplace.tasks.states import ENDED, TRANSITIONS, Role, TaskState
+
+
+@pytest.mark.django_db
+def test_the_database_knows_the_same_transitions() -> None:
+    table = {(row.source.value, row.target.value) for row in TRANSITIONS}
+    moves = {(source, target) for source, target in table if source != target}
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT source, target FROM tasks_transition")
+        assert set(cursor.fetchall()) == moves
+
+
+def test_the_diagram_is_what_the_table_says() -> None:
+    call_command("document_states", check=True)
+
+
+def test_a_verb_leads_one_way_from_a_state_for_a_role() -> None:
+    keys = [(row.verb, row.source, row.role) for row in TRANSITIONS]
+
+    assert len(keys) == len(set(keys))
+
+
+def test_no_ended_task_goes_anywhere() -> None:
+    assert not [row for row in TRANSITIONS if row.source in ENDED]
+
+
+def test_every_state_that_can_be_reached_has_a_timed_exit_or_is_an_end() -> None:
+    reached = {TaskState.OPEN} | {row.target for row in TRANSITIONS}
+
+    for state in reached - ENDED:
+        out = {row.target for row in TRANSITIONS if row.source == state and row.role == Role.CLOCK}
+        assert out - {state}, f"{state} would last for ever"
+
+
+def test_every_limit_of_time_has_somebody_who_deals_with_it() -> None:
+    assert {expiry, review}  # whose import registers them, as the apps do when they are ready
+    assert set(deadlines._handlers) == set(deadlines.Limit)  # noqa: SLF001 - the registry itself
+
+
+def test_every_verb_that_people_have_is_offered_under_a_name() -> None:
+    of_people = {
+        row.verb for row in TRANSITIONS if row.role in (Role.POSTER, Role.WORKER, Role.ANYONE)
+    }
+    elsewhere = {"accept", "reject", "use_asset"}  # of the delivery, and of the asset
+
+    assert of_people == set(ACTIONS) | elsewhere

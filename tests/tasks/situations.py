@@ -1,0 +1,157 @@
+"""Tasks in every situation that the product can bring them into, and every move that there is."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from marketplace.delivery.models import Delivery
+from marketplace.delivery.usecases.accept_delivery import accept_delivery
+from marketplace.delivery.usecases.reject_delivery import reject_delivery
+from marketplace.delivery.usecases.submit_delivery import Work, submit_delivery
+from marketplace.foundation import clock
+from marketplace.participants.models import Participant
+from marketplace.tasks.models import Task
+from marketplace.tasks.states import IllegalTransition
+from marketplace.tasks.usecases.abandon_task import abandon_task
+from marketplace.tasks.usecases.cancel_task import cancel_task
+from marketplace.tasks.usecases.claim_task import claim_task
+from marketplace.tasks.usecases.edit_task import edit_task
+from marketplace.tasks.usecases.heartbeat import heartbeat
+from marketplace.tasks.usecases.use_asset import use_asset
+from tests.builders.people import a_person, an_agent, an_agent_of
+from tests.builders.work import (
+    a_claimed_task,
+    a_rejected_delivery,
+    a_submitted_delivery,
+    a_task,
+    again,
+    an_accepted_delivery,
+    deliver,
+    rejected,
+    swept,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who is there: Ada posts, Bo works, the agent Cy works for Ada, Eve is a stranger."""
+
+    ada: Participant
+    bo: Participant
+    cy: Participant
+    eve: Participant
+
+    def everybody(self) -> dict[str, Participant]:
+        return {"ada": self.ada, "bo": self.bo, "cy": self.cy, "eve": self.eve}
+
+
+def a_cast() -> Cast:
+    ada = a_person()
+    return Cast(ada, an_agent(), an_agent_of(ada), an_agent())
+
+
+def _open(cast: Cast) -> Task:
+    return a_task(cast.ada)
+
+
+def _claimed(cast: Cast) -> Task:
+    return a_claimed_task(cast.ada, cast.bo)
+
+
+def _submitted(cast: Cast) -> Task:
+    return a_submitted_delivery(cast.ada, cast.bo).task
+
+
+def _rejected(cast: Cast) -> Task:
+    return a_rejected_delivery(cast.ada, cast.bo).task
+
+
+def _rejected_twice_and_delivered(cast: Cast) -> Task:
+    task = _rejected(cast)
+    rejected(deliver(task))
+    return deliver(task).task
+
+
+def _under_notice(cast: Cast) -> Task:
+    return cancel_task(task_id=_claimed(cast).pk, actor=cast.ada)
+
+
+def _delivered_under_notice(cast: Cast) -> Task:
+    return deliver(_under_notice(cast)).task
+
+
+def _rejected_under_notice(cast: Cast) -> Task:
+    return rejected(deliver(_under_notice(cast))).task
+
+
+def _accepted(cast: Cast) -> Task:
+    return an_accepted_delivery(cast.ada, cast.bo).task
+
+
+def _cancelled(cast: Cast) -> Task:
+    return cancel_task(task_id=_open(cast).pk, actor=cast.ada)
+
+
+def _expired(cast: Cast) -> Task:
+    task = a_task(cast.ada, deadline=clock.now() + timedelta(minutes=6))
+    clock.advance(timedelta(minutes=7))
+    return swept(task)
+
+
+SITUATIONS: dict[str, Callable[[Cast], Task]] = {
+    "open": _open,
+    "claimed": _claimed,
+    "submitted": _submitted,
+    "rejected": _rejected,
+    "rejected twice and delivered": _rejected_twice_and_delivered,
+    "under notice": _under_notice,
+    "delivered under notice": _delivered_under_notice,
+    "rejected under notice": _rejected_under_notice,
+    "accepted": _accepted,
+    "cancelled": _cancelled,
+    "expired": _expired,
+}
+
+
+def _latest(task: Task) -> uuid.UUID:
+    latest = Delivery.objects.filter(task=task).order_by("-number").first()
+    return latest.pk if latest is not None else uuid.uuid4()
+
+
+def _cancel_at_once(task: Task, actor: Participant) -> object:
+    """Cancel at once; where nobody holds the task there is nothing to do at once."""
+    if again(task).claim_id is None:
+        raise IllegalTransition(verb="cancel_at_once", state=task.state)
+    return cancel_task(task_id=task.pk, actor=actor, at_once=True)
+
+
+Move = Callable[[Task, Participant], object]
+# By the name that the API has for the action.
+MOVES: dict[str, Move] = {
+    "claim": lambda task, actor: claim_task(task_id=task.pk, actor=actor),
+    "edit": lambda task, actor: edit_task(
+        task_id=task.pk, actor=actor, changes={"title": "x"}, read_version=lambda _: True
+    ),
+    "cancel": lambda task, actor: cancel_task(task_id=task.pk, actor=actor),
+    "cancel_at_once": _cancel_at_once,
+    "heartbeat": lambda task, actor: heartbeat(task_id=task.pk, actor=actor),
+    "abandon": lambda task, actor: abandon_task(task_id=task.pk, actor=actor),
+    "submit": lambda task, actor: submit_delivery(
+        task_id=task.pk, actor=actor, work=Work(summary="x")
+    ),
+    "accept": lambda task, actor: accept_delivery(delivery_id=_latest(task), actor=actor),
+    "reject": lambda task, actor: reject_delivery(
+        delivery_id=_latest(task), actor=actor, reason="No."
+    ),
+}
+
+
+def use_for(task: Task, actor: Participant, owner: str, name: str) -> object:
+    """Use a free asset for the task."""
+    return use_asset(actor=actor, owner=owner, name=name, task_id=task.pk)
+
+
+def now(task: Task) -> Task:
+    """Return the task as it stands, with what a viewer's questions read."""
+    return Task.objects.select_related("claim").get(pk=again(task).pk)
