@@ -59,6 +59,7 @@ migrate: $(VENV)/.for-running ## bring the database of the running market up to 
 
 docs: $(VENV)/.for-running ## write the documents that are generated
 	@$(ASIDE) $(BIN)/python manage.py document_settings
+	@$(ASIDE) $(BIN)/python manage.py document_states
 
 lock: $(VENV)/.for-developers ## choose the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
