@@ -7,6 +7,7 @@ What each variable means stands beside it and in `docs/settings.md`, which is ge
 import json
 from pathlib import Path
 
+import structlog
 from csp.constants import NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
@@ -441,6 +442,17 @@ if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
     raise InvalidSetting(
         f"HANSA_LOG_LEVEL={LOG_LEVEL!r}: say DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        # Plain: a traceback with local variables would print the secrets among them.
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ],
+    wrapper_class=structlog.make_filtering_bound_logger(LOG_LEVEL),
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
