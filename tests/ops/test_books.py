@@ -68,7 +68,11 @@ CORRUPTIONS = {
 
 
 @pytest.mark.parametrize("invariant", CORRUPTIONS)
-def test_the_audit_names_what_somebody_corrupts(invariant: str) -> None:
+def test_the_audit_names_what_somebody_corrupts(
+    invariant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tests of the ledger leave more escrows without tasks here than an audit would list.
+    monkeypatch.setattr(audit, "MAX_FINDINGS", 1_000_000)
     task = a_claimed_task() if invariant.startswith("running") else a_life()
     before = books.check()
 
