@@ -1,7 +1,5 @@
 """Rows of the event log. Their order and their visibility live in SQL: see `feed.py`."""
 
-import uuid
-
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -67,8 +65,3 @@ class Notification(models.Model):
                 name="notification_unread",
             ),
         ]
-
-    @property
-    def key(self) -> uuid.UUID:
-        """Return what keyset paging orders by."""
-        return self.id
