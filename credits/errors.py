@@ -236,6 +236,60 @@ class DatabaseRestored(LedgerError):
         self.epoch = epoch
 
 
+class OutOfSequence(LedgerError):
+    """A fold or a seal, written past the ledger's functions, does not follow the one before it.
+
+    Attributes:
+        table: The table that refused.
+        number: The row's number.
+    """
+
+    def __init__(self, *, table: str, number: int) -> None:
+        super().__init__(f"row {number} of {table} does not follow the one before it")
+        self.table = table
+        self.number = number
+
+
+class UnknownEntry(LedgerError):
+    """The posting has no entry of that account, or there is no such posting.
+
+    Attributes:
+        posting: The posting's id.
+        account: The account.
+    """
+
+    def __init__(self, *, posting: UUID, account: int) -> None:
+        super().__init__(f"posting {posting} has no entry of account {account}")
+        self.posting = posting
+        self.account = account
+
+
+class NotSealedYet(LedgerError):
+    """The entry stands in the ledger and in no block yet; the sealer comes to it.
+
+    Attributes:
+        posting: The posting's id.
+        account: The account.
+    """
+
+    def __init__(self, *, posting: UUID, account: int) -> None:
+        super().__init__(f"the entry of account {account} in posting {posting} is not sealed yet")
+        self.posting = posting
+        self.account = account
+
+
+class SealBroken(LedgerError):
+    """A block's entries are not those that were sealed: somebody changed the books.
+
+    Attributes:
+        number: The block's number.
+    """
+
+    def __init__(self, *, number: int) -> None:
+        super().__init__(f"the entries of block {number} are not those that were sealed")
+        self.number = number
+
+
 # HL: Hansa's ledger. The functions in migrations/sql raise them.
 _BY_SQLSTATE: dict[str, type[LedgerError]] = {
     "HL001": InsufficientCredits,
@@ -253,6 +307,7 @@ _BY_SQLSTATE: dict[str, type[LedgerError]] = {
     "HL013": EntryRefused,
     "HL014": UnknownPosting,
     "HL015": InvalidLegs,
+    "HL016": OutOfSequence,
 }
 
 

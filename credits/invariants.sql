@@ -128,3 +128,74 @@ FROM credits_account WHERE closed_at IS NULL GROUP BY owner, kind, reference HAV
 UNION ALL
 SELECT format('account %s', min(id)), format('%s escrows are of %s', count(*), reference)
 FROM credits_account WHERE kind = 'escrow' GROUP BY reference HAVING count(*) > 1;
+
+-- invariant: entries_stand_with_their_posting
+-- An entry was written by the transaction that wrote its posting.
+SELECT format('posting %s', posting.id) AS subject,
+    format('was written at (%s, %s), its entry of account %s at (%s, %s)',
+        posting.epoch, posting.xid, entry.account_id, entry.epoch, entry.xid) AS wrong
+FROM credits_posting AS posting JOIN credits_entry AS entry ON entry.posting_id = posting.id
+WHERE entry.epoch <> posting.epoch OR entry.xid <> posting.xid;
+
+-- invariant: folds_are_what_entries_say
+-- Every fold of a derived account is the sum, the number and the times of its entries up to there.
+SELECT format('account %s', account_id) AS subject,
+    format('fold %s has %s of %s entries from %s to %s; it is fold %s of %s, of %s entries from %s to %s',
+        number, balance, entries, oldest_at, newest_at, folds, real_balance, real_entries, real_oldest_at,
+        real_newest_at) AS wrong
+FROM (
+    SELECT account_id, number, balance, entries, oldest_at, newest_at, folds,
+        coalesce(real_balance, 0) AS real_balance, real_entries, real_newest_at,
+        -- The entries between two folds are one part with the fold that ends it.
+        min(created_at) OVER (PARTITION BY account_id, folds - is_fold) AS real_oldest_at
+    FROM (
+        SELECT *, sum(amount) OVER so_far AS real_balance, count(amount) OVER so_far AS real_entries,
+            max(created_at) OVER so_far AS real_newest_at, sum(is_fold) OVER so_far AS folds
+        FROM (
+            SELECT account_id, epoch, xid, 0 AS is_fold, amount, created_at, NULL::bigint AS number,
+                NULL::bigint AS balance, NULL::bigint AS entries, NULL::timestamptz AS oldest_at,
+                NULL::timestamptz AS newest_at
+            FROM credits_entry WHERE seq IS NULL
+            UNION ALL
+            SELECT account_id, upto_epoch, upto_xid, 1, NULL, NULL, number, balance, entries, oldest_at, newest_at
+            FROM credits_fold
+        ) AS line
+        WINDOW so_far AS (PARTITION BY account_id ORDER BY epoch, xid, is_fold, number)
+    ) AS summed
+) AS fold
+WHERE number IS NOT NULL AND (
+    number <> folds OR balance <> real_balance OR entries <> real_entries
+    OR oldest_at IS DISTINCT FROM real_oldest_at OR newest_at IS DISTINCT FROM real_newest_at);
+
+-- invariant: seals_follow_one_another
+-- Blocks are numbered from 1 without a gap, and each has the hash of what it says and names the one before.
+SELECT format('seal %s', number) AS subject,
+    format('stands at place %s, names %s before it, and says what hashes to %s', place,
+        encode(previous, 'hex'), encode(real_hash, 'hex')) AS wrong
+FROM (
+    SELECT number, previous, hash, sealed_at, row_number() OVER upwards AS place,
+        coalesce(lag(hash) OVER upwards, decode(repeat('00', 32), 'hex')) AS hash_before,
+        lag(sealed_at) OVER upwards AS sealed_before,
+        sha256('\x02' || convert_to(format(
+            '{"entries":"%s","format":"1","number":"%s","previous":"%s","root":"%s","sealed_at":"%s"}',
+            entries, number, encode(previous, 'hex'), encode(root, 'hex'),
+            to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), 'UTF8')) AS real_hash
+    FROM credits_seal WINDOW upwards AS (ORDER BY number)
+) AS seal
+WHERE number <> place OR previous <> hash_before OR hash <> real_hash OR sealed_at < sealed_before;
+
+-- invariant: seals_leave_no_entry_out
+-- What is sealed is a prefix of the entries: up to a block's end, each is in it or in one before.
+SELECT format('seal %s', number) AS subject,
+    format('%s entries sealed up to there, there are %s', sealed, real_sealed) AS wrong
+FROM (
+    SELECT number, sum(entries) OVER in_order AS sealed, count(is_entry) OVER in_order AS real_sealed
+    FROM (
+        SELECT posting.epoch, posting.xid, posting.id AS posting, entry.account_id AS account,
+            NULL::bigint AS number, NULL::integer AS entries, true AS is_entry
+        FROM credits_posting AS posting JOIN credits_entry AS entry ON entry.posting_id = posting.id
+        UNION ALL
+        SELECT upto_epoch, upto_xid, upto_posting, upto_account, number, entries, NULL FROM credits_seal
+    ) AS line
+    WINDOW in_order AS (ORDER BY epoch, xid, posting, account, number NULLS FIRST)
+) AS block WHERE number IS NOT NULL AND sealed <> real_sealed;

@@ -273,12 +273,8 @@ def close_account(account: AccountId) -> None:
         cursor.execute("SELECT credits_close_account(%s)", [account])
 
 
-# A derived account's balance is what its visible entries add up to.
-_BALANCE = """
-    CASE mode WHEN 'stored' THEN balance ELSE (
-        SELECT coalesce(sum(amount), 0)::bigint FROM credits_entry
-        WHERE account_id = account.id AND seq IS NULL) END
-"""
+# A derived account's balance is its last fold and the visible entries above it (credits.rollup).
+_BALANCE = "CASE mode WHEN 'stored' THEN balance ELSE credits_derived_balance(id) END"
 
 
 def balance(account: AccountId) -> int:
@@ -287,9 +283,10 @@ def balance(account: AccountId) -> int:
     Raises:
         UnknownAccount: There is no such account.
 
-    Complexity: one row for a stored account, all entries of a derived one. Round trips: one.
+    Complexity: one row for a stored account; for a derived one also its entries since the last
+    roll-up, one index range. Round trips: one.
     """
-    row = _one(f"SELECT {_BALANCE} FROM credits_account AS account WHERE id = %s", [account])  # noqa: S608 - a constant
+    row = _one(f"SELECT {_BALANCE} FROM credits_account WHERE id = %s", [account])  # noqa: S608 - a constant
     if row is None:
         raise UnknownAccount(account=account)
     return int(row[0])
@@ -301,7 +298,7 @@ def balances(accounts: Iterable[AccountId]) -> dict[AccountId, int]:
     Round trips: one.
     """
     rows = _all(
-        f"SELECT id, {_BALANCE} FROM credits_account AS account WHERE id = ANY (%s::bigint[])",  # noqa: S608 - a constant
+        f"SELECT id, {_BALANCE} FROM credits_account WHERE id = ANY (%s::bigint[])",  # noqa: S608 - a constant
         [list(accounts)],
     )
     return {AccountId(account): held for account, held in rows}
@@ -313,14 +310,14 @@ def held_by(owner: UUID, kind: str) -> int:
 
 
 def position(owner: UUID) -> dict[str, int]:
-    """Return what *owner* holds in open stored accounts, in micro-credits by kind of account.
+    """Return what *owner* holds in open accounts, in micro-credits by kind of account.
 
     Round trips: one, for a page that shows several kinds at one instant.
     """
     return {
         kind: int(held)
         for kind, held in _all(
-            "SELECT kind, sum(balance) FROM credits_account"
+            f"SELECT kind, sum({_BALANCE}) FROM credits_account"  # noqa: S608 - a constant
             " WHERE owner = %s AND closed_at IS NULL GROUP BY kind",
             [owner],
         )
@@ -333,7 +330,8 @@ def balance_at(account: AccountId, at: datetime) -> int:
     Raises:
         UnknownAccount: There is no such account.
 
-    Complexity: logarithmic in the entries of a stored account. Round trips: one.
+    Complexity: logarithmic in the entries of a stored account; of a derived account, its folds
+    since then and the entries of a few of them. Round trips: one.
     """
     row = _one("SELECT credits_balance_at(%s, %s)", [account, at])
     if row is None or row[0] is None:
@@ -366,7 +364,8 @@ def statement(
     Raises:
         UnknownAccount: There is no such account.
 
-    Complexity: one backward index scan; of a derived account, all its entries. Round trips: one.
+    Complexity: one backward index scan; of a derived account, also its entries since the last
+    roll-up, or from the next fold down to *before*. Round trips: one.
     """
     if not 1 <= limit <= MAX_LINES:
         raise ValueError(f"a page has 1 to {MAX_LINES} lines")

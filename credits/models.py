@@ -100,3 +100,54 @@ class Entry(_Recorded):
 
     def __str__(self) -> str:
         return f"{self.amount} of account {self.account_id}"
+
+
+class Fold(_Recorded):
+    """What the settled entries of a derived account add up to, as far as one roll-up came.
+
+    `balance` (micro-credits) and `entries` count from the account's first entry on. `oldest_at` is
+    of the entries since the fold before. The column upto_xid is left to SQL.
+    """
+
+    pk = models.CompositePrimaryKey("account_id", "number")
+    account = models.ForeignKey(
+        Account, models.DO_NOTHING, db_constraint=False, related_name="folds"
+    )
+    number = models.BigIntegerField()
+    upto_epoch = models.IntegerField()
+    balance = models.BigIntegerField()
+    entries = models.BigIntegerField()
+    oldest_at = models.DateTimeField()
+    newest_at = models.DateTimeField()
+    folded_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "credits_fold"
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of account {self.account_id}"
+
+
+class SealedBlock(_Recorded):
+    """A block of entries that is sealed; `credits.seals.Seal` is what the public sees of it.
+
+    The columns upto_xid and salt are left to SQL; the salt is a secret.
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    previous = models.BinaryField()
+    root = models.BinaryField()
+    hash = models.BinaryField()
+    entries = models.IntegerField()
+    upto_epoch = models.IntegerField()
+    upto_posting = models.UUIDField()
+    upto_account = models.BigIntegerField()
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "credits_seal"
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"

@@ -163,6 +163,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "marketplace.api.jobs.purge_idempotency_records",
         "schedule": 3600,
     },
+    "roll-up-derived-accounts": {
+        "task": "marketplace.ops.jobs.roll_up_derived_accounts",
+        "schedule": 60,
+    },
+    "seal-the-books": {"task": "marketplace.ops.jobs.seal_the_books", "schedule": 60},
     "check-the-books": {"task": "marketplace.ops.jobs.check_the_books", "schedule": 86_400},
 }
 RELAY_POLL_MILLISECONDS = env.number(

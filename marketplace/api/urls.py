@@ -24,6 +24,8 @@ urlpatterns = [
     path("me/agents", participants.Agents.as_view()),
     path("credits", wallets.Credits.as_view()),
     path("credits/statement", wallets.Statement.as_view()),
+    path("credits/statement/<str:entry_id>/proof", wallets.LineProof.as_view()),
+    path("credits/seals", wallets.Seals.as_view()),
     path("credits/transfers", wallets.Transfers.as_view()),
     path("tasks", tasks.Tasks.as_view()),
     path("tasks/<str:task_id>", tasks.OneTask.as_view()),

@@ -10,7 +10,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import amounts, ledger
+from credits import amounts, errors, ledger, seals
 from credits.ledger import StatementLine
 from marketplace.api import paging
 from marketplace.api.endpoints import Endpoint, actor_of, created
@@ -205,6 +205,76 @@ class Statement(Endpoint):
                 "next_cursor": paging.encode([shown[-1].seq]) if more else None,
             }
         )
+
+
+class SealOut(serializers.Serializer[Any]):
+    """A sealed block of the ledger. Hashes are SHA-256 in hexadecimal."""
+
+    number = serializers.IntegerField()
+    previous = serializers.CharField(help_text="the hash of the block before")
+    root = serializers.CharField(  # type: ignore[assignment] # the contract's word
+        help_text="the Merkle root over the block's entries"
+    )
+    hash = serializers.CharField(help_text="of all other members; note it elsewhere")
+    entries = serializers.IntegerField()
+    sealed_at = serializers.CharField()
+
+
+class SealPageOut(serializers.Serializer[Any]):
+    """A page of blocks, the first first."""
+
+    results = SealOut(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class ProofOut(serializers.Serializer[Any]):
+    """That a line is in a block; `credits/verifier.py` checks it offline."""
+
+    type = serializers.CharField()
+    format = serializers.CharField()
+    leaf = serializers.CharField()
+    index = serializers.IntegerField()
+    path = serializers.ListField(child=serializers.CharField())
+    seal = SealOut()
+
+
+class Seals(Endpoint):
+    """`/credits/seals`."""
+
+    scopes = {"GET": None}
+    queries = {"GET": PageQuery}
+
+    @extend_schema(responses=SealPageOut)
+    def get(self, request: Request) -> Response:
+        """List the sealed blocks of the ledger, the first first."""
+        after = 0
+        if "cursor" in self.query:
+            (after,) = paging.decode(self.query["cursor"], [paging.whole])  # type: ignore[assignment]
+        found = seals.list_seals(after=after, limit=self.query["limit"] + 1)
+        shown = found[: self.query["limit"]]
+        more = len(found) > len(shown)
+        return Response(
+            {
+                "results": [seal.as_json() for seal in shown],
+                "next_cursor": paging.encode([shown[-1].number]) if more else None,
+            }
+        )
+
+
+class LineProof(Endpoint):
+    """`/credits/statement/{id}/proof`."""
+
+    scopes = {"GET": Scope.CREDITS_READ}
+
+    @extend_schema(responses=ProofOut)
+    def get(self, request: Request, entry_id: str) -> Response:
+        """Return the proof that a line of one's statement is in a sealed block."""
+        posting, actor = ids.decode("entry", entry_id), actor_of(request)
+        try:
+            found = seals.proof(posting, ledger.AccountId(actor.wallet_account))
+        except errors.UnknownEntry:  # a line of what assets earned
+            found = seals.proof(posting, ledger.AccountId(actor.earnings_account))
+        return Response(found.as_json())
 
 
 class Transfers(Endpoint):

@@ -38,6 +38,8 @@ POST /me/agents
 GET /me/agents
 GET /credits
 GET /credits/statement
+GET /credits/statement/{entry_id}/proof
+GET /credits/seals
 POST /credits/transfers
 GET /tasks
 POST /tasks

@@ -120,6 +120,7 @@ def what_there_is(ada: Caller) -> dict[str, str]:
     return {
         "task_id": delivery.task.public_id,
         "delivery_id": delivery.public_id,
+        "entry_id": ada.get("/credits/statement").json()["results"][0]["id"],
         "file_id": "file_00000000000000000000000000",
         "key_id": ada.get("/me/keys").json()["results"][0]["id"].replace("key_0", "key_1"),
         "handle": ada.handle,

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
@@ -20,6 +20,17 @@ def a_wallet(holding: int = 0) -> AccountId:
         if holding:
             give(wallet, holding)
     return wallet
+
+
+def a_derived_account(owner: UUID | None = None) -> AccountId:
+    """Return a derived account of the test's own; the product has two, which all tests share."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO credits_account (kind, owner, mode, floor)"
+            " VALUES ('sink', %s, 'derived', NULL) RETURNING id",
+            [owner or uuid4()],
+        )
+        return AccountId(cursor.fetchone()[0])
 
 
 def give(account: AccountId, amount: int) -> Posted:
@@ -51,6 +62,23 @@ def wait_until_somebody_waits(seconds: float = 5) -> None:
                 return
         time.sleep(0.01)
     raise TimeoutError("nobody waited for a lock")
+
+
+def wait_until_settled(seconds: float = 30) -> None:
+    """Return when every transaction that runs now has ended, those of other databases included.
+
+    Called outside a transaction. What was committed before is then below the xid horizon.
+    """
+    give_up_at = time.monotonic() + seconds
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+        (end,) = cursor.fetchone()
+        while time.monotonic() < give_up_at:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::xid8", [end])
+            if cursor.fetchone() == (True,):
+                return
+            time.sleep(0.01)
+    raise TimeoutError("somebody held the xid horizon all the time")
 
 
 def run_together(*calls: Callable[[], object]) -> list[object]:

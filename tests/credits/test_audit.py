@@ -7,6 +7,9 @@ from django.db import connection, transaction
 from credits import audit, escrow
 from credits.audit import Finding, Invariant
 from credits.ledger import FEES, AccountId, Posted, close_account, open_account, reverse
+from credits.models import Fold
+from credits.rollup import roll_up
+from tests.credits.books import seal_everything
 from tests.credits.cast import a_wallet, pay, unique
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -27,6 +30,8 @@ class Books:
             escrow.fund(work=work, owner=None, source=self.ada, amount=50, reference=unique("fund"))
             escrow.settle(work=work, parts={self.bo: 45, FEES: 5})
             close_account(self.closed)
+        (self.block,) = seal_everything()[-1:]
+        roll_up()
 
 
 def test_books_written_through_the_ledger_have_no_findings() -> None:
@@ -174,6 +179,67 @@ CORRUPTIONS: list[tuple[str, list[str], list[str]]] = [
         ["UPDATE credits_posting SET reverses = '{fee}' WHERE id = '{reversal}'"],
         ["reversals_undo posting {reversal}"],
     ),
+    (
+        "an entry is moved to another transaction",
+        [
+            """UPDATE credits_entry SET xid = (xid::text::bigint + 1)::text::xid8
+                WHERE posting_id = '{fee}' AND account_id = 2"""
+        ],
+        ["entries_stand_with_their_posting posting {fee}"],
+    ),
+    *(
+        (
+            f"a fold has another {change}",
+            ["UPDATE credits_fold SET " + change + " WHERE account_id = 2 AND number = {fold}"],  # noqa: S608 - the columns below
+            ["folds_are_what_entries_say account 2"],
+        )
+        for change in (
+            "balance = balance + 1",
+            "entries = entries + 1",
+            "number = number + 1",
+            "upto_xid = (upto_xid::text::bigint - 1)::text::xid8",
+            "oldest_at = oldest_at - interval '1 microsecond'",
+            "newest_at = newest_at + interval '1 microsecond'",
+        )
+    ),
+    (
+        "an entry that was folded disappears",
+        ["DELETE FROM credits_entry WHERE posting_id = '{fee}' AND account_id = 2"],
+        ["folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"],
+    ),
+    (
+        "an entry appears among those that were folded and sealed",
+        [
+            """INSERT INTO credits_entry (posting_id, account_id, amount, epoch, xid)
+                SELECT posting_id, 2, 1, epoch, xid FROM credits_entry
+                WHERE posting_id = '{paid}' AND account_id = {bo}"""
+        ],
+        ["folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"],
+    ),
+    *(
+        (
+            f"a block has another {change}",
+            ["UPDATE credits_seal SET " + change + " WHERE number = {block}"],  # noqa: S608 - the columns below
+            ["seals_follow_one_another seal {block}"],
+        )
+        for change in (
+            "previous = sha256(previous)",
+            "root = sha256(root)",
+            "hash = sha256(hash)",
+            "entries = entries + 1",
+            "sealed_at = sealed_at + interval '1 microsecond'",
+        )
+    ),
+    (
+        "a block ends earlier than its entries",
+        ["UPDATE credits_seal SET upto_xid = '1' WHERE number = {block}"],
+        ["seals_leave_no_entry_out seal {block}"],
+    ),
+    (
+        "a number is left out between blocks",
+        ["UPDATE credits_seal SET number = number + 1 WHERE number = {block}"],
+        ["seals_follow_one_another seal {block_after}"],
+    ),
 ]
 
 
@@ -193,6 +259,9 @@ def test_a_row_corrupted_by_hand_is_found(statements: list[str], expected: list[
         "fee": books.fee.id,
         "reversal": books.reversal.id,
         "first_of_both": min(str(books.paid.id), str(books.fee.id)),
+        "fold": Fold.objects.filter(account_id=FEES).order_by("-number")[0].number,
+        "block": books.block.number,
+        "block_after": books.block.number + 1,
     }
 
     found = corrupted(*(sql.format(**facts) for sql in statements))

@@ -14,12 +14,23 @@ from credits.errors import (
     DatabaseRestored,
     EntryRefused,
     LedgerError,
+    OutOfSequence,
     UnbalancedLegs,
     ledger_errors,
 )
 from credits.ledger import FEES, ISSUANCE, AccountId, Leg, balance, close_account, entries_of
 from credits.models import Account, Entry, Posting
-from tests.credits.cast import a_wallet, pay, posting, unique
+from credits.rollup import roll_up
+from tests.credits.books import seal_everything
+from tests.credits.cast import (
+    a_derived_account,
+    a_wallet,
+    give,
+    pay,
+    posting,
+    unique,
+    wait_until_settled,
+)
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -273,6 +284,138 @@ def test_the_function_refuses_an_account_named_twice_by_hand() -> None:
             "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, %s::bigint[], %s::bigint[], NULL)",
             [uuid4(), unique("twice"), DIGEST, [ada, ada, 2], [1, 1, -1]],
         )
+
+
+def a_fold() -> AccountId:
+    """Return an account with one fold, of two entries."""
+    sink = a_derived_account()
+    give(sink, 1)
+    give(sink, 2)
+    wait_until_settled()
+    roll_up()
+    return sink
+
+
+def a_block() -> int:
+    """Return the number of the newest block."""
+    a_wallet(1)
+    return seal_everything()[-1].number
+
+
+@pytest.mark.parametrize("table", ["credits_fold", "credits_seal"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE {table} SET number = number",
+        "UPDATE {table} SET number = number WHERE false",
+        "DELETE FROM {table}",
+        "TRUNCATE {table}",
+    ],
+)
+def test_what_is_folded_and_sealed_cannot_be_changed_or_removed(table: str, sql: str) -> None:
+    with pytest.raises(AppendOnly) as refusal, undone():
+        run(sql.format(table=table))
+
+    assert refusal.value.table == table
+
+
+FOLD = """
+    INSERT INTO credits_fold
+        (account_id, number, upto_epoch, upto_xid, balance, entries, oldest_at, newest_at)
+    SELECT account_id, {number}, upto_epoch + {epochs}, upto_xid, balance, {entries},
+        newest_at, {newest_at}
+    FROM credits_fold WHERE account_id = %s
+"""
+NEXT_FOLD = {"number": "2", "epochs": "1", "entries": "3", "newest_at": "newest_at"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": "1"},
+        {"number": "3"},
+        {"epochs": "0"},
+        {"entries": "2"},
+        {"newest_at": "newest_at - interval '1 s'"},
+    ],
+)
+def test_a_fold_goes_on_where_the_one_before_it_ended(change: dict[str, str]) -> None:
+    sink = a_fold()
+    with undone():
+        run(FOLD.format(**NEXT_FOLD), [sink])
+
+    with pytest.raises(OutOfSequence) as refusal, undone():
+        run(FOLD.format(**NEXT_FOLD | change), [sink])
+
+    assert refusal.value.table == "credits_fold"
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ("1, '1', 1, 0, now(), now()", "credits_fold_is_not_empty"),
+        ("1, '1', 1, 1, now(), now() - interval '1 s'", "credits_fold_times_follow"),
+    ],
+)
+def test_a_constraint_stands_behind_every_rule_of_a_fold(values: str, constraint: str) -> None:
+    sql = """
+        INSERT INTO credits_fold (account_id, number, upto_epoch, upto_xid, balance, entries,
+            oldest_at, newest_at) VALUES (%s, 1, {})
+    """
+
+    assert broken_constraint(sql.format(values), [a_derived_account()]) == constraint
+
+
+SEAL = """
+    INSERT INTO credits_seal (number, previous, root, hash, entries, salt, upto_epoch, upto_xid,
+        upto_posting, upto_account, sealed_at)
+    SELECT number + {step}, {previous}, {root}, sha256(hash), {entries}, salt,
+        upto_epoch + {epochs}, upto_xid, upto_posting, upto_account, {sealed_at}
+    FROM credits_seal WHERE number = %s
+"""
+NEXT_SEAL = {
+    "step": "1",
+    "previous": "hash",
+    "root": "root",
+    "entries": "1",
+    "epochs": "1",
+    "sealed_at": "sealed_at",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "2"},
+        {"previous": "sha256(hash)"},
+        {"epochs": "0"},
+        {"sealed_at": "sealed_at - interval '1 s'"},
+    ],
+)
+def test_a_seal_goes_on_where_the_one_before_it_ended(change: dict[str, str]) -> None:
+    newest = a_block()
+    with undone():
+        run(SEAL.format(**NEXT_SEAL), [newest])
+
+    with pytest.raises(OutOfSequence) as refusal, undone():
+        run(SEAL.format(**NEXT_SEAL | change), [newest])
+
+    assert refusal.value.table == "credits_seal"
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"entries": "0"}, "credits_seal_is_not_empty"),
+        ({"root": "root || root"}, "credits_seal_hashes_are_sha256"),
+        ({"step": "0"}, "credits_seal_pkey"),
+        ({"step": "-number"}, "credits_seal_numbers_from_one"),
+    ],
+)
+def test_a_constraint_stands_behind_every_rule_of_a_seal(
+    change: dict[str, str], constraint: str
+) -> None:
+    assert broken_constraint(SEAL.format(**NEXT_SEAL | change), [a_block()]) == constraint
 
 
 def test_a_restored_database_refuses_postings_until_its_epoch_is_raised() -> None:
