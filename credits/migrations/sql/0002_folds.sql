@@ -277,9 +277,9 @@ BEGIN
             upper_end.entries := lower_end.entries + tail.entries;
         END IF;
         RETURN QUERY
-        SELECT line.posting_id, posting.kind, line.amount,
-            (upper_end.balance - line.newer_or_own + line.amount)::bigint, posting.subject,
-            posting.memo, line.created_at, upper_end.entries + 1 - line.place
+        SELECT line.posting_id, posting.kind::text, line.amount::bigint,
+            (upper_end.balance - line.newer_or_own + line.amount)::bigint, posting.subject::text,
+            posting.memo::text, line.created_at, upper_end.entries + 1 - line.place
         FROM (
             SELECT entry.epoch, entry.xid, entry.posting_id, entry.amount, entry.created_at,
                 row_number() OVER newest_first AS place,
@@ -335,8 +335,8 @@ BEGIN
         below := least(below, credits_seq_before(p_account, p_until) + 1);
     END IF;
     RETURN QUERY
-    SELECT entry.posting_id, posting.kind, entry.amount, entry.balance_after, posting.subject,
-        posting.memo, entry.created_at, entry.seq
+    SELECT entry.posting_id, posting.kind::text, entry.amount::bigint, entry.balance_after,
+        posting.subject::text, posting.memo::text, entry.created_at, entry.seq::bigint
     FROM credits_entry AS entry JOIN credits_posting AS posting ON posting.id = entry.posting_id
     WHERE entry.account_id = p_account AND entry.seq > above AND entry.seq < below
         AND (p_kinds IS NULL OR posting.kind = ANY (p_kinds))

@@ -77,9 +77,10 @@ DECLARE
 BEGIN
     SELECT * INTO horizon FROM credits_horizon();
     RETURN QUERY
-    SELECT made.epoch, made.xid::text, made.id, made.kind, made.reference, made.digest, made.memo,
-        made.subject, made.reverses, made.created_at, entry.epoch, entry.xid::text, entry.account_id,
-        entry.amount, entry.seq, entry.balance_after, entry.created_at
+    SELECT made.epoch, made.xid::text, made.id, made.kind::text, made.reference::text,
+        made.digest::bytea, made.memo::text, made.subject::text, made.reverses, made.created_at,
+        entry.epoch, entry.xid::text, entry.account_id, entry.amount::bigint, entry.seq::bigint,
+        entry.balance_after, entry.created_at
     FROM credits_posting AS made JOIN credits_entry AS entry ON entry.posting_id = made.id
     WHERE (made.epoch, made.xid, made.id) >= (p_epoch, p_xid, p_posting)
         AND (made.epoch, made.xid) < (horizon.epoch, horizon.xid)
