@@ -199,27 +199,17 @@ class EscrowMismatch(LedgerError):
 
 
 class AppendOnly(LedgerError):
-    """Somebody tried to change or remove what the ledger recorded; a correction is a reversal.
+    """Somebody tried to write past the ledger's functions; a correction is a reversal.
 
     Attributes:
         table: The table that refused.
     """
 
     def __init__(self, *, table: str) -> None:
-        super().__init__(f"{table} is append-only; post a reversal instead")
+        super().__init__(
+            f"{table} is written by the ledger's functions alone; post a reversal instead"
+        )
         self.table = table
-
-
-class EntryRefused(LedgerError):
-    """An entry, written past the ledger's functions, disagrees with its account.
-
-    Attributes:
-        account: The account.
-    """
-
-    def __init__(self, *, account: int) -> None:
-        super().__init__(f"an entry disagrees with account {account}")
-        self.account = account
 
 
 class DatabaseRestored(LedgerError):
@@ -304,7 +294,6 @@ _BY_SQLSTATE: dict[str, type[LedgerError]] = {
     "HL010": AccountStaysOpen,
     "HL011": DatabaseRestored,
     "HL012": AppendOnly,
-    "HL013": EntryRefused,
     "HL014": UnknownPosting,
     "HL015": InvalidLegs,
     "HL016": OutOfSequence,

@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from uuid_utils.compat import uuid7
-
+from credits import round_trip
 from credits.amounts import MAX_AMOUNT
-from credits.errors import InvalidLegs, ledger_errors
+from credits.errors import InvalidLegs
 from credits.ledger import (
     MAX_KIND_CHARACTERS,
     MAX_LEGS,
@@ -198,7 +196,7 @@ def settle(
         kind=kind,
         memo=memo,
         subject=subject,
-        arguments=[list(parts), list(parts.values())],
+        arguments=[round_trip.array(parts), round_trip.array(parts.values())],
         request=[sorted(parts.items())],
         casts=["bigint[]", "bigint[]"],
     )
@@ -252,13 +250,11 @@ def find(work: str) -> AccountId | None:
 
 
 def _escrow(column: str, work: str) -> int | None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {column} FROM credits_account WHERE kind = 'escrow' AND reference = %s",  # noqa: S608 - a literal above
-            [work],
-        )
-        row = cursor.fetchone()
-    return None if row is None else int(row[0])
+    found = round_trip.row(
+        f"SELECT {column} FROM credits_account WHERE kind = 'escrow' AND reference = %s",  # noqa: S608 - a literal above
+        [work],
+    )
+    return None if found is None else int(found[0])
 
 
 def _check_positive(amount: int, account: int | None = None) -> None:
@@ -285,29 +281,26 @@ def _write(
     casts: list[str] | None = None,
 ) -> Posted:
     """Call an escrow function; *request* is what a repetition has to equal."""
-    assert connection.in_atomic_block, "a posting belongs to its caller's transaction"
     _check_work(work)
     check_text("reference", reference, MAX_REFERENCE_CHARACTERS, least=1)
     check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
     check_text("memo", memo, MAX_MEMO_CHARACTERS)
     check_text("subject", subject, MAX_SUBJECT_CHARACTERS)
-    new = uuid7()
+    new = round_trip.new_id()
     own = (
         ", ".join(f"%s::{cast}" for cast in casts) if casts else ", ".join("%s" for _ in arguments)
     )
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {function}(%s, %s, %s, %s, %s, %s, %s, {own})",
-            [
-                new,
-                reference,
-                kind,
-                digest(function, work, request, kind, memo, subject),
-                memo,
-                subject,
-                work,
-                *arguments,
-            ],
-        )
-        (written,) = cursor.fetchone()
+    written = round_trip.write(
+        f"SELECT {function}(%s, %s, %s, %s, %s, %s, %s, {own})",
+        [
+            new,
+            reference,
+            kind,
+            digest(function, work, request, kind, memo, subject),
+            memo,
+            subject,
+            work,
+            *arguments,
+        ],
+    )
     return Posted(id=written, replayed=written != new)

@@ -14,12 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NewType
+from typing import NewType
 from uuid import UUID
 
-from django.db import connection
-from uuid_utils.compat import uuid7
-
+from credits import round_trip
 from credits.amounts import MAX_AMOUNT
 from credits.errors import (
     InvalidLegs,
@@ -28,7 +26,6 @@ from credits.errors import (
     UnbalancedLegs,
     UnknownAccount,
     UnknownPosting,
-    ledger_errors,
 )
 
 AccountId = NewType("AccountId", int)
@@ -134,16 +131,21 @@ def post(
     """
     _check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
     _check_legs(legs)
-    return _write(
+    new = round_trip.new_id()
+    written = round_trip.write(
         "SELECT credits_post(%s, %s, %s, %s, %s, %s, NULL, %s::bigint[], %s::bigint[], NULL)",
-        reference,
-        kind,
-        digest(kind, _in_order(legs), memo, subject),
-        memo,
-        subject,
-        [leg.account for leg in legs],
-        [leg.amount for leg in legs],
+        [
+            new,
+            reference,
+            kind,
+            digest(kind, _in_order(legs), memo, subject),
+            memo,
+            subject,
+            round_trip.array(leg.account for leg in legs),
+            round_trip.array(leg.amount for leg in legs),
+        ],
     )
+    return Posted(id=written, replayed=written != new)
 
 
 def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
@@ -162,7 +164,6 @@ def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
 
     Transaction: the caller's. Locks: as `post`, over the whole batch. Round trips: one.
     """
-    _assert_in_transaction()
     if len(postings) > MAX_POSTINGS:
         raise InvalidLegs("too_many_postings", f"a batch has at most {MAX_POSTINGS} postings")
     for one in postings:
@@ -173,24 +174,22 @@ def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
     _check_total(leg for _, leg in legs)
     if not postings:
         return []
-    ids = [uuid7() for _ in postings]
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT credits_post_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
-            " %s::text[], %s::integer[], %s::bigint[], %s::bigint[])",
-            [
-                ids,
-                [one.reference for one in postings],
-                [one.kind for one in postings],
-                [digest(one.kind, _in_order(one.legs), one.memo, one.subject) for one in postings],
-                [one.memo for one in postings],
-                [one.subject for one in postings],
-                [place for place, _ in legs],
-                [leg.account for _, leg in legs],
-                [leg.amount for _, leg in legs],
-            ],
-        )
-        (written,) = cursor.fetchone()
+    ids = [round_trip.new_id() for _ in postings]
+    written = round_trip.write(
+        "SELECT credits_post_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
+        " %s::text[], %s::integer[], %s::bigint[], %s::bigint[])",
+        [
+            ids,
+            [one.reference for one in postings],
+            [one.kind for one in postings],
+            [digest(one.kind, _in_order(one.legs), one.memo, one.subject) for one in postings],
+            [one.memo for one in postings],
+            [one.subject for one in postings],
+            round_trip.array(place for place, _ in legs),
+            round_trip.array(leg.account for _, leg in legs),
+            round_trip.array(leg.amount for _, leg in legs),
+        ],
+    )
     return [Posted(id=got, replayed=got != new) for got, new in zip(written, ids, strict=True)]
 
 
@@ -206,15 +205,12 @@ def reverse(posting: UUID, *, reference: str, memo: str = "") -> Posted:
 
     Transaction: the caller's. Locks: as `post`. Round trips: one.
     """
-    _assert_in_transaction()
     _check_texts(reference=reference, kind="reversal", memo=memo, subject="")
-    new = uuid7()
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT credits_reverse(%s, %s, %s, %s, %s)",
-            [new, posting, reference, digest("reversal", str(posting), memo), memo],
-        )
-        (written,) = cursor.fetchone()
+    new = round_trip.new_id()
+    written = round_trip.write(
+        "SELECT credits_reverse(%s, %s, %s, %s, %s)",
+        [new, posting, reference, digest("reversal", str(posting), memo), memo],
+    )
     return Posted(id=written, replayed=written != new)
 
 
@@ -236,26 +232,27 @@ def open_account(
 
     Transaction: the caller's. Locks: none on an account that is open. Round trips: one.
     """
-    _assert_in_transaction()
     check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
     check_text("reference", reference, MAX_REFERENCE_CHARACTERS)
     if not -MAX_AMOUNT <= floor <= 0:
         raise ValueError("a floor is zero or a bounded overdraft")
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute(
+    return AccountId(
+        round_trip.write(
             "SELECT credits_open_account(%s, %s::uuid, %s, %s)", [kind, owner, reference, floor]
         )
-        return AccountId(cursor.fetchone()[0])
+    )
 
 
 def find_account(*, kind: str, owner: UUID | None, reference: str = "") -> AccountId | None:
     """Return the open account of this kind, owner and reference. Round trips: one."""
-    row = _one(
-        "SELECT id FROM credits_account WHERE kind = %s AND owner IS NOT DISTINCT FROM %s::uuid"
-        " AND reference = %s AND closed_at IS NULL",
-        [kind, owner, reference],
+    # IS NOT DISTINCT FROM would say it in one, and would read the whole table.
+    whose, values = ("IS NULL", []) if owner is None else ("= %s", [owner])
+    found = round_trip.row(
+        f"SELECT id FROM credits_account WHERE owner {whose}"  # noqa: S608 - a literal above
+        " AND kind = %s AND reference = %s AND closed_at IS NULL",
+        [*values, kind, reference],
     )
-    return None if row is None else AccountId(row[0])
+    return None if found is None else AccountId(found[0])
 
 
 def close_account(account: AccountId) -> None:
@@ -268,9 +265,7 @@ def close_account(account: AccountId) -> None:
 
     Transaction: the caller's. Locks: the account. Round trips: one.
     """
-    _assert_in_transaction()
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute("SELECT credits_close_account(%s)", [account])
+    round_trip.write("SELECT credits_close_account(%s)", [account])
 
 
 # A derived account's balance is its last fold and the visible entries above it (credits.rollup).
@@ -286,7 +281,7 @@ def balance(account: AccountId) -> int:
     Complexity: one row for a stored account; for a derived one also its entries since the last
     roll-up, one index range. Round trips: one.
     """
-    row = _one(f"SELECT {_BALANCE} FROM credits_account WHERE id = %s", [account])  # noqa: S608 - a constant
+    row = round_trip.row(f"SELECT {_BALANCE} FROM credits_account WHERE id = %s", [account])  # noqa: S608 - a constant
     if row is None:
         raise UnknownAccount(account=account)
     return int(row[0])
@@ -297,7 +292,7 @@ def balances(accounts: Iterable[AccountId]) -> dict[AccountId, int]:
 
     Round trips: one.
     """
-    rows = _all(
+    rows = round_trip.rows(
         f"SELECT id, {_BALANCE} FROM credits_account WHERE id = ANY (%s::bigint[])",  # noqa: S608 - a constant
         [list(accounts)],
     )
@@ -316,7 +311,7 @@ def position(owner: UUID) -> dict[str, int]:
     """
     return {
         kind: int(held)
-        for kind, held in _all(
+        for kind, held in round_trip.rows(
             f"SELECT kind, sum({_BALANCE}) FROM credits_account"  # noqa: S608 - a constant
             " WHERE owner = %s AND closed_at IS NULL GROUP BY kind",
             [owner],
@@ -333,7 +328,7 @@ def balance_at(account: AccountId, at: datetime) -> int:
     Complexity: logarithmic in the entries of a stored account; of a derived account, its folds
     since then and the entries of a few of them. Round trips: one.
     """
-    row = _one("SELECT credits_balance_at(%s, %s)", [account, at])
+    row = round_trip.row("SELECT credits_balance_at(%s, %s)", [account, at])
     if row is None or row[0] is None:
         raise UnknownAccount(account=account)
     return int(row[0])
@@ -369,12 +364,11 @@ def statement(
     """
     if not 1 <= limit <= MAX_LINES:
         raise ValueError(f"a page has 1 to {MAX_LINES} lines")
-    with ledger_errors():
-        rows = _all(
-            "SELECT * FROM credits_statement(%s, %s, %s, %s::text[], %s, %s)",
-            [account, before, limit, None if kinds is None else list(kinds), since, until],
-        )
-    return [StatementLine(*row) for row in rows]
+    lines = round_trip.rows(
+        "SELECT * FROM credits_statement(%s, %s, %s, %s::text[], %s, %s)",
+        [account, before, limit, None if kinds is None else list(kinds), since, until],
+    )
+    return [StatementLine(*line) for line in lines]
 
 
 def entries_of(posting: UUID) -> list[Leg]:
@@ -385,7 +379,7 @@ def entries_of(posting: UUID) -> list[Leg]:
 
     Round trips: one.
     """
-    rows = _all(
+    rows = round_trip.rows(
         "SELECT account_id, amount FROM credits_entry WHERE posting_id = %s ORDER BY account_id",
         [posting],
     )
@@ -428,8 +422,12 @@ def check_text(field: str, text: str, most: int, *, least: int = 0) -> None:
     wrong = InvalidReference if field == "reference" else InvalidText
     if not least <= len(text) <= most:
         raise wrong(field, f"has {least} to {most} characters")
-    # Half of a surrogate pair has no UTF-8, and PostgreSQL stores no NUL.
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        # Half of a surrogate pair has no UTF-8, and PostgreSQL stores no NUL.
+        storable = b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        storable = False
+    if not storable:
         raise wrong(field, "contains a character that cannot be stored")
 
 
@@ -466,29 +464,3 @@ def _check_total(legs: Iterable[Leg]) -> None:
 
 def _in_order(legs: Sequence[Leg]) -> list[tuple[int, int]]:
     return sorted((leg.account, leg.amount) for leg in legs)
-
-
-def _assert_in_transaction() -> None:
-    assert connection.in_atomic_block, "a posting belongs to its caller's transaction"
-
-
-def _write(sql: str, *arguments: Any) -> Posted:  # noqa: ANN401 - what a cursor takes
-    """Call a posting function, whose first argument is the new posting's id."""
-    _assert_in_transaction()
-    new = uuid7()
-    with ledger_errors(), connection.cursor() as cursor:
-        cursor.execute(sql, [new, *arguments])
-        (written,) = cursor.fetchone()
-    return Posted(id=written, replayed=written != new)
-
-
-def _one(sql: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, arguments)
-        return cursor.fetchone()  # type: ignore[no-any-return]
-
-
-def _all(sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, arguments)
-        return cursor.fetchall()  # type: ignore[no-any-return]

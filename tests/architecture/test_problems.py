@@ -26,7 +26,6 @@ NEVER_ANSWERED = {
     "AlreadyReversed": "no call reverses",
     "EscrowMismatch": "an escrow holds the bounty, or the books are wrong",
     "AppendOnly": "nothing changes what the ledger recorded",
-    "EntryRefused": "nothing writes entries past the ledger's functions",
     "OutOfSequence": "the sealer alone writes blocks, one after the other",
     "Malformed": "ends the offline verifier with a message",
     "DatabaseRestored": "an operator has to act; until then nothing may be posted",

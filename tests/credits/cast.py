@@ -26,9 +26,10 @@ def a_derived_account(owner: UUID | None = None) -> AccountId:
     """Return a derived account of the test's own; the product has two, which all tests share."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO credits_account (kind, owner, mode, floor)"
-            " VALUES ('sink', %s, 'derived', NULL) RETURNING id",
-            [owner or uuid4()],
+            # Derived accounts have the ids below 1000, and the two of the product are taken.
+            "INSERT INTO credits_account (id, kind, owner, mode, floor)"
+            " VALUES (%s, 'sink', %s, 'derived', NULL) RETURNING id",
+            [-(uuid4().int >> 66), owner or uuid4()],
         )
         return AccountId(cursor.fetchone()[0])
 

@@ -254,6 +254,7 @@ def test_transaction_ids_are_ordered_as_numbers_not_as_texts(
 
     # Four postings of a past epoch, in transactions 9, 10, 99 and 100.
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL credits.writing = 'on'")
         cursor.execute("SELECT credits_raise_epoch(), credits_raise_epoch()")
         past, _ = cursor.fetchone()
         for one, xid in zip(made, ("9", "10", "99", "100"), strict=True):
