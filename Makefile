@@ -1,7 +1,8 @@
 # `make` alone prints the commands. A fresh machine needs Python 3.11 or later and make.
 
-VENV := .venv
-BIN := $(VENV)/bin
+VENV = .venv
+BIN = $(VENV)/bin
+BENCH_VENV := .venv-bench
 # Looked for only when the environment is made.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -15,10 +16,10 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-inde
 	--python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix migrate docs lock reset audit
+.PHONY: help setup run demo test check fix migrate docs lock reset audit bench-ledger
 
 help: ## print the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.for-developers ## make .venv with everything that developing needs
 
@@ -64,6 +65,7 @@ docs: $(VENV)/.for-running ## write the documents that are generated
 lock: $(VENV)/.for-developers ## choose the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade pyproject.toml --group bench -o requirements-bench.lock
 	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock
 
 reset: $(VENV)/.for-running ## remove all data of the market
@@ -71,6 +73,9 @@ reset: $(VENV)/.for-running ## remove all data of the market
 
 audit: $(VENV)/.for-running ## check the books of the running market
 	@$(BIN)/python manage.py audit
+
+bench-ledger: $(BENCH_VENV)/.for-bench ## measure the ledger; ARGS=--quick, ARGS="--scale 10000000"
+	@$(BENCH_VENV)/bin/python -m bench.ledger $(ARGS)
 
 # --- The environment --------------------------------------------------------------------------
 
@@ -84,6 +89,11 @@ $(VENV)/.for-running: $(RUNNING_LOCK) requirements-uv.lock
 $(VENV)/.for-developers: requirements-dev.lock requirements-uv.lock
 	$(call install,requirements-dev.lock)
 	@touch $@ $(VENV)/.for-running
+
+$(BENCH_VENV)/.for-bench: VENV = $(BENCH_VENV)
+$(BENCH_VENV)/.for-bench: requirements-bench.lock requirements-uv.lock
+	$(call install,requirements-bench.lock)
+	@touch $@
 
 # uv is many times faster than pip; where it cannot reach what pip can, such as a mirror that only
 # pip is told of, pip does the work. Both insist on the hashes of the lock files. A pip beside the

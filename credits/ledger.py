@@ -270,6 +270,8 @@ def close_account(account: AccountId) -> None:
 
 # A derived account's balance is its last fold and the visible entries above it (credits.rollup).
 _BALANCE = "CASE mode WHEN 'stored' THEN balance ELSE credits_derived_balance(id) END"
+SELECT_BALANCE = f"SELECT {_BALANCE} FROM credits_account WHERE id = %s"  # noqa: S608 - a constant
+"""What `balance` sends."""
 
 
 def balance(account: AccountId) -> int:
@@ -281,7 +283,7 @@ def balance(account: AccountId) -> int:
     Complexity: one row for a stored account; for a derived one also its entries since the last
     roll-up, one index range. Round trips: one.
     """
-    row = round_trip.row(f"SELECT {_BALANCE} FROM credits_account WHERE id = %s", [account])  # noqa: S608 - a constant
+    row = round_trip.row(SELECT_BALANCE, [account])
     if row is None:
         raise UnknownAccount(account=account)
     return int(row[0])

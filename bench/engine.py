@@ -1,0 +1,140 @@
+"""The server that a bench runs on, and pgbench, which measures what it can do."""
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from marketplace.embedded.postgres import Postgres, bundled_programs
+
+DURABLE = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "commit_delay": "0",
+}
+"""What a figure is worth nothing without: a commit that was answered survives a power cut."""
+
+TPCB_SCALE = 20
+"""TPC-B's own unit; more branches than clients, so that its hot rows are not what is measured."""
+
+
+class NotDurable(Exception):
+    """The server would lose what it acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One running embedded server in a temporary folder.
+
+    Attributes:
+        postgres: The server.
+        folder: Where scripts for pgbench are kept; gone with the server.
+    """
+
+    postgres: Postgres
+    folder: Path
+
+    def url(self, database: str) -> str:
+        return self.postgres.url(database)
+
+    def make_tpcb(self) -> None:
+        """Fill the database `tpcb` with pgbench's own tables."""
+        self.postgres.ensure_database("tpcb")
+        self._pgbench(
+            "tpcb", ["--initialize", "--quiet", "--init-steps=dtgvp", f"--scale={TPCB_SCALE}"]
+        )
+
+    def tpcb(self, *, clients: int, seconds: float) -> float:
+        """Return transactions per second of the built-in TPC-B, prepared."""
+        return self._rate("tpcb", ["--builtin=tpcb-like"], clients, seconds)
+
+    def select_only(self, *, clients: int, seconds: float) -> float:
+        """Return transactions per second of the built-in select-only, prepared."""
+        return self._rate("tpcb", ["--builtin=select-only"], clients, seconds)
+
+    def run_script(
+        self,
+        database: str,
+        script: str,
+        *,
+        clients: int,
+        seconds: float,
+        variables: Mapping[str, int] | None = None,
+    ) -> float:
+        """Return transactions per second of a script of pgbench's language, prepared.
+
+        Raises:
+            subprocess.CalledProcessError: A statement failed; its message was printed.
+        """
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, suffix=".sql") as file:
+            file.write(script)
+            file.flush()
+            given = [f"--define={name}={value}" for name, value in (variables or {}).items()]
+            return self._rate(database, [f"--file={file.name}", *given], clients, seconds)
+
+    def checkpoint(self) -> None:
+        """Write what earlier measurements left, so that none pays for another."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
+    def _rate(self, database: str, arguments: Sequence[str], clients: int, seconds: float) -> float:
+        printed = self._pgbench(
+            database,
+            [
+                "--no-vacuum",
+                "--protocol=prepared",
+                f"--client={clients}",
+                f"--jobs={min(clients, 2)}",
+                f"--time={max(1, round(seconds))}",
+                *arguments,
+            ],
+        )
+        found = re.search(r"^tps = ([\d.]+)", printed, re.MULTILINE)
+        failed = re.search(r"number of failed transactions: (\d+)", printed)
+        assert found, printed
+        assert failed is None or failed[1] == "0", printed
+        return float(found[1])
+
+    def _pgbench(self, database: str, arguments: Sequence[str]) -> str:
+        done = subprocess.run(
+            [str(bundled_programs() / "pgbench"), *arguments, self.url(database)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Start the embedded server as `make run` does, in a folder that is removed afterwards.
+
+    Raises:
+        NotDurable: It would lose acknowledged commits; nothing may be measured on it.
+    """
+    with tempfile.TemporaryDirectory(prefix="hansa-bench-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        folder.chmod(0o711)
+        postgres = Postgres(folder / "postgres", folder / "postgres.log")
+        postgres.start()
+        try:
+            _assert_durable(postgres.url("postgres"))
+            yield Engine(postgres, folder)
+        finally:
+            postgres.stop(hurry=True)
+
+
+def _assert_durable(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        for name, needed in DURABLE.items():
+            row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+            assert row is not None
+            if row[0] != needed:
+                raise NotDurable(json.dumps({"setting": name, "is": row[0], "needed": needed}))
