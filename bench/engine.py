@@ -42,13 +42,15 @@ class Engine:
     folder: Path
 
     def url(self, database: str) -> str:
+        """Return the address of a database for its owner, who prepares."""
         return self.postgres.url(database)
 
     def make_tpcb(self) -> None:
         """Fill the database `tpcb` with pgbench's own tables."""
         self.postgres.ensure_database("tpcb")
         self._pgbench(
-            "tpcb", ["--initialize", "--quiet", "--init-steps=dtgvp", f"--scale={TPCB_SCALE}"]
+            self.url("tpcb"),
+            ["--initialize", "--quiet", "--init-steps=dtgvp", f"--scale={TPCB_SCALE}"],
         )
 
     def tpcb(self, *, clients: int, seconds: float) -> float:
@@ -70,6 +72,8 @@ class Engine:
     ) -> float:
         """Return transactions per second of a script of pgbench's language, prepared.
 
+        The application's role runs it, so that every right is checked.
+
         Raises:
             subprocess.CalledProcessError: A statement failed; its message was printed.
         """
@@ -77,16 +81,26 @@ class Engine:
             file.write(script)
             file.flush()
             given = [f"--define={name}={value}" for name, value in (variables or {}).items()]
-            return self._rate(database, [f"--file={file.name}", *given], clients, seconds)
+            arguments = [f"--file={file.name}", *given]
+            return self._rate(
+                database, arguments, clients, seconds, self.postgres.application_url(database)
+            )
 
     def checkpoint(self) -> None:
         """Write what earlier measurements left, so that none pays for another."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute("CHECKPOINT")
 
-    def _rate(self, database: str, arguments: Sequence[str], clients: int, seconds: float) -> float:
+    def _rate(
+        self,
+        database: str,
+        arguments: Sequence[str],
+        clients: int,
+        seconds: float,
+        url: str | None = None,
+    ) -> float:
         printed = self._pgbench(
-            database,
+            url or self.url(database),
             [
                 "--no-vacuum",
                 "--protocol=prepared",
@@ -102,9 +116,9 @@ class Engine:
         assert failed is None or failed[1] == "0", printed
         return float(found[1])
 
-    def _pgbench(self, database: str, arguments: Sequence[str]) -> str:
+    def _pgbench(self, url: str, arguments: Sequence[str]) -> str:
         done = subprocess.run(
-            [str(bundled_programs() / "pgbench"), *arguments, self.url(database)],
+            [str(bundled_programs() / "pgbench"), *arguments, url],
             stdout=subprocess.PIPE,
             text=True,
             check=True,

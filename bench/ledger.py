@@ -274,6 +274,7 @@ def _prepare_pgledger(engine: Engine, files: Sequence[Path], seconds: float) -> 
             " FROM generate_series(0, 9999) AS number"
         )
         connection.execute("CREATE UNIQUE INDEX ON wallet (number) INCLUDE (account)")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
         connection.commit()
         connection.autocommit = True
         connection.execute("VACUUM ANALYZE")

@@ -37,7 +37,8 @@ def environment(engine: Engine, database: str) -> dict[str, str]:
     """Return what tells the product's settings to use a database of the engine."""
     return {
         "DJANGO_SETTINGS_MODULE": "marketplace.settings",
-        "DATABASE_URL": engine.url(database),
+        "DATABASE_URL": engine.postgres.application_url(database),
+        "HANSA_DATABASE_OWNER_URL": engine.url(database),
         "HANSA_DATA": str(engine.folder),
         "HANSA_SECRET_KEY": "of-a-bench",
     }

@@ -263,7 +263,7 @@ class NotSealedYet(LedgerError):
     """
 
     def __init__(self, *, posting: UUID, account: int) -> None:
-        super().__init__(f"the entry of account {account} in posting {posting} is not sealed yet")
+        super().__init__("this entry is not sealed yet")
         self.posting = posting
         self.account = account
 
@@ -278,6 +278,13 @@ class SealBroken(LedgerError):
     def __init__(self, *, number: int) -> None:
         super().__init__(f"the entries of block {number} are not those that were sealed")
         self.number = number
+
+
+class MoneyReadOnly(LedgerError):
+    """Somebody, or an audit that found the books wrong, stopped all writing (`credits.switch`)."""
+
+    def __init__(self) -> None:
+        super().__init__("money is read-only while the books are looked at")
 
 
 # HL: Hansa's ledger. The functions in migrations/sql raise them.
@@ -297,6 +304,7 @@ _BY_SQLSTATE: dict[str, type[LedgerError]] = {
     "HL014": UnknownPosting,
     "HL015": InvalidLegs,
     "HL016": OutOfSequence,
+    "HL017": MoneyReadOnly,
 }
 
 

@@ -24,6 +24,7 @@ from credits.ledger import (
     AccountId,
     Posted,
     check_amount,
+    check_known,
     check_text,
     digest,
 )
@@ -63,6 +64,7 @@ def fund(
 
     Transaction: the caller's. Locks: both accounts, in ascending id. Round trips: one.
     """
+    check_known(source)
     _check_positive(amount)
     return _write(
         "credits_fund",
@@ -142,6 +144,7 @@ def withdraw(
 
     Transaction: the caller's. Locks: both accounts, in ascending id. Round trips: one.
     """
+    check_known(to)
     _check_positive(amount)
     return _write(
         "credits_withdraw",
@@ -186,6 +189,7 @@ def settle(
     if len(parts) >= MAX_LEGS:
         raise InvalidLegs("too_many_legs", f"a settlement has at most {MAX_LEGS - 1} parts")
     for account, amount in parts.items():
+        check_known(account)
         _check_positive(amount, account)
     if sum(parts.values()) > MAX_AMOUNT:
         raise InvalidLegs("amount_too_large", f"a posting moves at most {MAX_AMOUNT}")
@@ -219,6 +223,7 @@ def refund(
 
     Transaction: the caller's. Locks: both accounts, in ascending id. Round trips: one.
     """
+    check_known(to)
     return _write(
         "credits_refund",
         work=work,

@@ -4,8 +4,13 @@ The lines have one order: what an export says of sealed entries is how every lat
 """
 
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
@@ -63,6 +68,80 @@ def export(progress: Progress | None = None) -> Iterator[str]:
                 (total,) = cursor.fetchone()
         for record in _records(progress, total):
             yield json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an export holds that was written to a file.
+
+    Attributes:
+        postings: How many.
+        entries: How many.
+        accounts: How many.
+        seals: How many.
+        last_block: The last block as `NUMBER:HASH`, to note elsewhere; empty without one.
+        bytes: The size of the file.
+        sha256: Of the file, in hexadecimal.
+    """
+
+    postings: int
+    entries: int
+    accounts: int
+    seals: int
+    last_block: str
+    bytes: int
+    sha256: str
+
+
+def write(path: Path, progress: Progress | None = None) -> Written:
+    """Write an export to a new file for its owner alone, which is there whole or not at all.
+
+    Raises:
+        FileExistsError: There is such a file; it is left as it is.
+        OSError: The file cannot be written.
+
+    Transaction: as `export`.
+    """
+    if path.exists():  # before an hour's work; the link below refuses as well
+        raise FileExistsError
+    descriptor, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            seal = end = b"{}"
+            digest = sha256()
+            for line in export(progress):
+                end = line.encode()
+                if end.startswith(b'{"type":"seal"'):
+                    seal = end
+                digest.update(end)
+                file.write(end)
+            file.flush()
+            os.fsync(descriptor)
+            size = file.tell()
+        _put_in_place(Path(partial), path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    last = json.loads(seal)
+    counts = {name: count for name, count in json.loads(end).items() if name != "type"}
+    return Written(
+        **counts,
+        last_block=f"{last['number']}:{last['hash']}" if last else "",
+        bytes=size,
+        sha256=digest.hexdigest(),
+    )
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(partial)  # unlike a rename it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as a memory stick's
+        if path.exists():
+            raise FileExistsError from None
+        partial.rename(path)
 
 
 def _records(progress: Progress | None, total: int) -> Iterator[dict[str, object]]:

@@ -10,7 +10,7 @@ writes nothing and returns the first posting, marked as replayed.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -35,6 +35,9 @@ ISSUANCE = AccountId(1)
 
 FEES = AccountId(2)
 """Where the platform's fees go. Derived, so that it is no bottleneck."""
+
+ESCROW = "escrow"
+"""The kind of the accounts that `credits.escrow` opens and ends."""
 
 MAX_LEGS = 500
 """Legs of one posting. A settlement with a royalty graph of 256 versions fits twice."""
@@ -133,7 +136,7 @@ def post(
     _check_legs(legs)
     new = round_trip.new_id()
     written = round_trip.write(
-        "SELECT credits_post(%s, %s, %s, %s, %s, %s, NULL, %s::bigint[], %s::bigint[], NULL)",
+        "SELECT credits_post(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::bigint[])",
         [
             new,
             reference,
@@ -228,12 +231,14 @@ def open_account(
 
     Raises:
         InvalidText: A text is too long or cannot be stored.
-        ValueError: The floor is positive or below `-MAX_AMOUNT`.
+        ValueError: The floor is positive or below `-MAX_AMOUNT`, or the kind is `ESCROW`.
 
     Transaction: the caller's. Locks: none on an account that is open. Round trips: one.
     """
     check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
     check_text("reference", reference, MAX_REFERENCE_CHARACTERS)
+    if kind == ESCROW:
+        raise ValueError("an escrow is opened by funding it (credits.escrow.fund)")
     if not -MAX_AMOUNT <= floor <= 0:
         raise ValueError("a floor is zero or a bounded overdraft")
     return AccountId(
@@ -265,6 +270,7 @@ def close_account(account: AccountId) -> None:
 
     Transaction: the caller's. Locks: the account. Round trips: one.
     """
+    check_known(account)
     round_trip.write("SELECT credits_close_account(%s)", [account])
 
 
@@ -364,6 +370,7 @@ def statement(
     Complexity: one backward index scan; of a derived account, also its entries since the last
     roll-up, or from the next fold down to *before*. Round trips: one.
     """
+    check_known(account)
     if not 1 <= limit <= MAX_LINES:
         raise ValueError(f"a page has 1 to {MAX_LINES} lines")
     lines = round_trip.rows(
@@ -390,6 +397,21 @@ def entries_of(posting: UUID) -> list[Leg]:
     return [Leg(AccountId(account), amount) for account, amount in rows]
 
 
+def owners_beside(account: AccountId, postings: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """Return who owns the other accounts of *postings*: of a transfer, its other side.
+
+    Complexity: the entries of the postings; meant for those with two. Round trips: one.
+    """
+    rows = round_trip.rows(
+        "SELECT entry.posting_id, array_agg(account.owner) FROM credits_entry AS entry"
+        " JOIN credits_account AS account ON account.id = entry.account_id"
+        " WHERE entry.posting_id = ANY (%s) AND entry.account_id <> %s"
+        " AND account.owner IS NOT NULL GROUP BY entry.posting_id",
+        [list(postings), account],
+    )
+    return dict(rows)
+
+
 def digest(*request: object) -> bytes:
     """Return the SHA-256 of a request, which tells a repetition from another request."""
     # The number is the version of this form. A later one must still compare with what is stored.
@@ -412,6 +434,16 @@ def check_amount(amount: object, account: int | None = None) -> None:
         raise InvalidLegs(
             "amount_too_large", f"a leg is at most {MAX_AMOUNT} micro-credits", account=account
         )
+
+
+def check_known(account: int) -> None:
+    """Check that *account* is an id that an account could have; PostgreSQL looks for the others.
+
+    Raises:
+        UnknownAccount: No bigint holds it.
+    """
+    if not -(2**63) <= account < 2**63:
+        raise UnknownAccount(account=account)
 
 
 def check_text(field: str, text: str, most: int, *, least: int = 0) -> None:
@@ -447,6 +479,7 @@ def _check_legs(legs: Sequence[Leg]) -> None:
         raise InvalidLegs("too_many_legs", f"a posting has at most {MAX_LEGS} legs")
     seen: set[int] = set()
     for leg in legs:
+        check_known(leg.account)
         check_amount(leg.amount, leg.account)
         if leg.account in seen:
             raise InvalidLegs(

@@ -21,6 +21,20 @@ class _Recorded(models.Model):
         raise TypeError("the ledger is append-only; post a reversal instead")
 
 
+class Accounts(models.QuerySet["Account"]):
+    """Accounts to read."""
+
+    def with_held(self) -> "Accounts":
+        """Give each account `held`, in micro-credits: what `credits.ledger.balance` returns."""
+        derived = models.Func(
+            models.F("id"),
+            function="credits_derived_balance",
+            output_field=models.BigIntegerField(),
+        )
+        stored = models.When(mode="stored", then=models.F("balance"))
+        return self.annotate(held=models.Case(stored, default=derived))
+
+
 class Account(_Recorded):
     """Who holds how much. Amounts are micro-credits.
 
@@ -38,6 +52,8 @@ class Account(_Recorded):
     opened_at = models.DateTimeField()
     posted_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
+
+    objects = Accounts.as_manager()
 
     class Meta:
         managed = False
@@ -151,3 +167,20 @@ class SealedBlock(_Recorded):
 
     def __str__(self) -> str:
         return f"seal {self.number}"
+
+
+class Turn(_Recorded):
+    """One turn of the switch that stops all writing to the ledger (`credits.switch`)."""
+
+    number = models.BigIntegerField(primary_key=True)
+    stops = models.BooleanField()
+    reason = models.TextField()
+    actor = models.TextField()
+    turned_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "credits_switch"
+
+    def __str__(self) -> str:
+        return f"turn {self.number}"

@@ -7,6 +7,8 @@ xid horizon: the oldest transaction that still runs holds it back, and a later o
 
 from django.db import connection
 
+from credits.errors import ledger_errors
+
 MAX_FOLD_ENTRIES = 10_000
 """Entries of one fold, besides the rest of the transaction that the last one belongs to."""
 
@@ -22,6 +24,9 @@ def roll_up(*, least: int = 1) -> int:
     Transaction: one for each fold, unless the caller has one. Locks: the derived account, which no
     posting locks; an account that is being folded just now is passed over. Round trips: one for
     each derived account and fold.
+
+    Raises:
+        MoneyReadOnly: Nothing is written to the ledger just now.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM credits_account WHERE mode = 'derived' ORDER BY id")
@@ -33,7 +38,7 @@ def _roll_up(account: int, least: int) -> int:
     total = 0
     folded: int
     while True:
-        with connection.cursor() as cursor:
+        with ledger_errors(), connection.cursor() as cursor:
             cursor.execute("SELECT credits_roll_up(%s, %s, %s)", [account, least, MAX_FOLD_ENTRIES])
             (folded,) = cursor.fetchone()
         total += folded

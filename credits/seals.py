@@ -8,7 +8,7 @@ Sealing is never in a posting's path: a chain of hashes there would be one lock 
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -129,11 +129,7 @@ def seal() -> Seal | None:
     upto = lines[-1].place
     with ledger_errors(), connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO credits_seal (number, previous, root, hash, entries, salt, upto_epoch,"
-            " upto_xid, upto_posting, upto_account, sealed_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s::xid8, %s, %s, %s)"
-            # Of two sealers of one block the later meets its number, its end, or both.
-            " ON CONFLICT DO NOTHING",
+            "SELECT credits_add_seal(%s, %s, %s, %s, %s, %s, %s, %s::xid8, %s, %s, %s)",
             [
                 made.number,
                 bytes.fromhex(made.previous),
@@ -148,18 +144,51 @@ def seal() -> Seal | None:
                 made.sealed_at,
             ],
         )
-        return made if cursor.rowcount else None
+        (added,) = cursor.fetchone()
+    return made if added else None
 
 
-def list_seals(*, after: int = 0, limit: int) -> list[Seal]:
-    """Return blocks by ascending number, beginning above number *after*. Round trips: one.
+def list_seals(
+    *, limit: int, after: int = 0, before: int | None = None, newest_first: bool = False
+) -> list[Seal]:
+    """Return the blocks with numbers above *after* and below *before*. Round trips: one.
+
+    Blocks never change and new ones have higher numbers, so the number of a page's last block is
+    where the next page begins: *after* it, or *before* it where the newest come first.
 
     Raises:
         ValueError: *limit* is not 1 to `MAX_SEALS`.
     """
     if not 1 <= limit <= MAX_SEALS:
         raise ValueError(f"a page has 1 to {MAX_SEALS} seals")
-    return [block.seal for block in _blocks("number > %s ORDER BY number LIMIT %s", [after, limit])]
+    order = "DESC" if newest_first else "ASC"
+    blocks = _blocks(
+        f"number > %s AND (%s::bigint IS NULL OR number < %s) ORDER BY number {order} LIMIT %s",
+        [after, before, before, limit],
+    )
+    return [block.seal for block in blocks]
+
+
+def blocks_of(account: AccountId, postings: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of the blocks that the entries of *account* in *postings* are in.
+
+    What is not there is not sealed yet, or there is no such entry.
+
+    Complexity: one index lookup for each posting. Round trips: one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT posting.id, block.number FROM credits_entry AS entry"
+            " JOIN credits_posting AS posting ON posting.id = entry.posting_id"
+            # The first block that does not end before the entry.
+            " CROSS JOIN LATERAL (SELECT number FROM credits_seal"
+            " WHERE (upto_epoch, upto_xid, upto_posting, upto_account)"
+            " >= (posting.epoch, posting.xid, posting.id, entry.account_id)"
+            " ORDER BY upto_epoch, upto_xid, upto_posting, upto_account LIMIT 1) AS block"
+            " WHERE entry.account_id = %s AND entry.posting_id = ANY (%s)",
+            [account, list(postings)],
+        )
+        return dict(cursor.fetchall())
 
 
 def proof(posting: UUID, account: AccountId) -> Proof:
@@ -260,7 +289,7 @@ def _last_block() -> _Block | None:
     return next(iter(_blocks("true ORDER BY number DESC LIMIT 1", [])), None)
 
 
-def _blocks(condition: str, values: list[int | str | UUID]) -> list[_Block]:
+def _blocks(condition: str, values: list[int | str | UUID | None]) -> list[_Block]:
     """Return the blocks that fulfil an SQL condition of this module."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,6 +1,6 @@
 """Checks an export of the ledger, or the proof of one entry, offline.
 
-    python credits/verifier.py FILE [--seal NUMBER:HASH]...
+    python credits/verifier.py FILE [--seal NUMBER:HASH]... [--blocks FILE]...
 
 This file needs Python's standard library and nothing else of this repository, so that it can be
 read, copied and run by whoever does not trust the ledger's operator. The ledger hashes with it.
@@ -20,6 +20,10 @@ What is hashed (SHA-256; hexadecimal is lower case):
 
 An export is JSON Lines: a head; postings by (epoch, xid, id), each followed by its entries by
 account; each seal right before the first entry of its block; accounts by id; an end that counts.
+
+A hash that was noted vouches for its block and for all before it. So a proof of an earlier block
+needs the public blocks from its own up to the noted one, as lines of JSON: each line a block, or a
+page of blocks as the API gives it.
 """
 
 import argparse
@@ -29,7 +33,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -195,6 +199,35 @@ def _leaf_fields(text: str) -> dict[str, object]:
     if not isinstance(fields, dict):
         raise Malformed("the leaf is no JSON object")
     return fields
+
+
+def check_blocks(proof: Record, blocks: Sequence[Record], trusted: Trusted) -> list[str]:
+    """Return what is wrong with the public blocks that lead from a proof's to trusted ones.
+
+    Args:
+        proof: One that `check_proof` found to be right.
+        blocks: As `credits.seals.Seal.as_json` gives them, in any order; the proof's own need not
+            be among them.
+        trusted: Blocks that must be there and have these hashes.
+    """
+    own = proof["seal"]
+    chain = {own["number"]: own}
+    findings = []
+    for block in blocks:
+        number = block["number"]
+        if chain.setdefault(number, block)["hash"] != block["hash"]:
+            findings.append(f"seal {number}: there are two, with different hashes")
+    numbers = sorted(chain)
+    for number in numbers:
+        findings += _check_seal_hash(chain[number], trusted)
+    for number, following in pairwise(numbers):
+        if following != number + 1:
+            findings.append(f"seal {number + 1}: missing between the blocks that are there")
+        elif chain[following]["previous"] != chain[number]["hash"]:
+            findings.append(f"seal {following}: does not name the block before it")
+    for number in sorted(set(trusted) - set(numbers)):
+        findings.append(f"seal {number}: you trust its hash, and it is not among the blocks")
+    return findings
 
 
 def _check_seal_hash(seal: Record, trusted: Trusted) -> Iterator[str]:
@@ -567,7 +600,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="verifier.py",
         description="Check an export of the ledger, or the proof of one entry. Needs no network.",
-        epilog="Ends with 0 when all is right, 1 when something is wrong, 2 for any other file.",
+        epilog="Ends with 0 when all is right, 1 when something is wrong, 2 where it cannot tell.",
     )
     parser.add_argument("file", type=Path, help="what `ledger export` or the API gave you")
     parser.add_argument(
@@ -576,15 +609,29 @@ def main(arguments: Sequence[str]) -> int:
         type=_trusted,
         action="append",
         default=[],
-        help="a block's hash that you noted earlier, or from the public list; may be repeated",
+        help="a block's hash that you noted earlier, or have from somebody else; may be repeated",
+    )
+    parser.add_argument(
+        "--blocks",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="public blocks from a proof's own up to one of --seal; may be repeated",
     )
     given = parser.parse_args(arguments)
     trusted: dict[int, str] = dict(given.seal)
+    path = given.file
     try:
-        with given.file.open(encoding="utf-8") as lines:
-            findings = _check_file(lines, trusted)
+        blocks: list[Record] = []
+        for path in given.blocks:
+            with path.open(encoding="utf-8") as lines:
+                blocks += _read_blocks(lines)
+        path = given.file
+        with path.open(encoding="utf-8") as lines:
+            findings = _check_file(lines, trusted, blocks)
     except (OSError, UnicodeError, Malformed) as error:
-        sys.stderr.write(f"{given.file}: {error}\n")
+        sys.stderr.write(f"{path}: {error}\n")
         return UNREADABLE
     for finding in findings:
         sys.stdout.write(f"WRONG  {finding}\n")
@@ -598,10 +645,25 @@ def _trusted(text: str) -> tuple[int, str]:
     return int(number), noted
 
 
-def _check_file(lines: TextIO, trusted: Trusted) -> list[str]:
+def _read_blocks(lines: TextIO) -> Iterator[Record]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            for block in record.get("results", [record]):
+                _check_shape(block, _SEAL_SHAPE)
+                yield block
+        except (ValueError, TypeError, AttributeError, RecursionError, Malformed) as error:
+            raise Malformed(f"line {number} is neither a block nor a page of blocks") from error
+
+
+def _check_file(lines: TextIO, trusted: Trusted, blocks: Sequence[Record]) -> list[str]:
     first = lines.readline()
     # A proof may be one line or many; the head of an export is one line.
     if '"hansa-ledger-export"' in first:
+        if blocks:
+            raise Malformed("an export has its blocks in it; --blocks is for a proof")
         return _check_export(chain([first], lines), trusted)
     try:
         proof = json.loads(first + lines.read())
@@ -609,7 +671,7 @@ def _check_file(lines: TextIO, trusted: Trusted) -> list[str]:
         raise Malformed("neither an export nor a proof") from error
     if not isinstance(proof, dict):
         raise Malformed("neither an export nor a proof")
-    return _check_one(proof, trusted)
+    return _check_one(proof, trusted, blocks)
 
 
 def _check_export(lines: Iterable[str], trusted: Trusted) -> list[str]:
@@ -631,16 +693,28 @@ def _check_export(lines: Iterable[str], trusted: Trusted) -> list[str]:
     return report.findings
 
 
-def _check_one(proof: Record, trusted: Trusted) -> list[str]:
+def _check_one(proof: Record, trusted: Trusted, blocks: Sequence[Record]) -> list[str]:
     findings = check_proof(proof, trusted)
     seal = proof["seal"]
+    number = seal["number"]
+    if not findings:
+        if set(trusted) - {number} and not blocks:
+            raise Malformed(
+                f"it is of block {number}; to compare another block's hash, give the public blocks"
+                " from the one to the other with --blocks"
+            )
+        findings = check_blocks(proof, blocks, trusted)
     if not findings:
         for name, value in json.loads(proof["leaf"]).items():
             sys.stdout.write(f"{name:<20}{value!r}\n")
         sys.stdout.write(f"RIGHT  this entry is number {proof['index'] + 1} of its block\n")
-    sys.stdout.write(f"block {seal['number']}:{seal['hash']}\n")
-    if seal["number"] not in trusted:
+    sys.stdout.write(f"block {number}:{seal['hash']}\n")
+    # A hash vouches for the blocks before it, and not for what comes after.
+    vouching = [one for one in trusted if one >= number]
+    if not vouching:
         sys.stdout.write("Compare that hash with one that you trust, or give it with --seal.\n")
+    elif not findings:
+        sys.stdout.write(f"The hash of block {min(vouching)}, which you trust, vouches for it.\n")
     return findings
 
 

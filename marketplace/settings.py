@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
@@ -88,8 +89,20 @@ _database_url = env.text(
     "",
     "PostgreSQL 15 to 18 as postgresql://user:password@host/name; empty starts the embedded one.",
 )
+_database_owner_url = env.text(
+    "HANSA_DATABASE_OWNER_URL",
+    "",
+    "The same database as the role that owns it, where `manage.py migrate` runs; empty means"
+    " DATABASE_URL, and then triggers alone guard the ledger.",
+)
+if _database_owner_url and not conninfo_to_dict(_database_url).get("user"):
+    raise InvalidSetting(
+        "HANSA_DATABASE_OWNER_URL needs a DATABASE_URL that names the application's role:"
+        " postgresql://role@host/name"
+    )
 EMBEDS_POSTGRES = not _database_url
 DATABASE_URL = _database_url or _embedded("database_url")
+DATABASE_OWNER_URL = _database_owner_url or _database_url or _embedded("database_owner_url")
 DATABASE_POOL_CONNECTIONS = env.number(
     "HANSA_DATABASE_POOL_CONNECTIONS",
     24,
@@ -98,7 +111,7 @@ DATABASE_POOL_CONNECTIONS = env.number(
 )
 
 
-def _database(url: str) -> dict[str, object]:
+def _database(url: str, *, pooled: bool) -> dict[str, object]:
     facts = conninfo_to_dict(url) if url else {"dbname": "hansa"}
     known = {
         "dbname": "NAME",
@@ -110,7 +123,7 @@ def _database(url: str) -> dict[str, object]:
     options: dict[str, object] = {name: value for name, value in facts.items() if name not in known}
     # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up.
     options["options"] = "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000"
-    if DATABASE_POOL_CONNECTIONS and url:
+    if pooled and DATABASE_POOL_CONNECTIONS and url:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_CONNECTIONS, "timeout": 10}
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -119,7 +132,11 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
-DATABASES = {"default": _database(DATABASE_URL)}
+# `marketplace.ops.roles` says what each may do.
+DATABASES = {
+    "default": _database(DATABASE_URL, pooled=True),
+    "owner": _database(DATABASE_OWNER_URL, pooled=False),
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery -------------------------------------------------------------------------------------
@@ -146,6 +163,12 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.number(
     "HANSA_SWEEP_SECONDS", 5, "How often overdue tasks and leftover work are looked for.", least=1
 )
+AUDIT_HOUR = env.number(
+    "HANSA_AUDIT_HOUR",
+    3,
+    "The hour of the day (UTC) at which the books are audited in full.",
+    most=23,
+)
 CELERY_BEAT_SCHEDULE = {
     "sweep-overdue-tasks": {
         "task": "marketplace.delivery.jobs.sweep_overdue_tasks",
@@ -168,7 +191,15 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
     },
     "seal-the-books": {"task": "marketplace.ops.jobs.seal_the_books", "schedule": 60},
-    "check-the-books": {"task": "marketplace.ops.jobs.check_the_books", "schedule": 86_400},
+    "audit-everything": {
+        "task": "marketplace.ops.jobs.audit_everything",
+        "schedule": crontab(hour=AUDIT_HOUR, minute=0),
+    },
+    "audit-what-is-new": {
+        "task": "marketplace.ops.jobs.audit_what_is_new",
+        # Not at the full hour, when the nightly audit begins.
+        "schedule": crontab(minute=30),
+    },
 }
 RELAY_POLL_MILLISECONDS = env.number(
     "HANSA_RELAY_POLL_MILLISECONDS", 200, "How often the relay looks for unsent events.", least=10

@@ -11,6 +11,7 @@ urlpatterns = [
     path("healthz", documents.healthz),
     path("readyz", documents.readyz),
     path("admin/", admin.site.urls),
+    path("ops/", include("marketplace.ops.urls")),
     path("", include("marketplace.web.urls")),
 ]
 

@@ -1,9 +1,10 @@
 """The engines that every test shares, and what keeps tests from reaching anything else.
 
-One PostgreSQL for the whole run (`DATABASE_URL` names another to use instead, `PG_PROGRAMS` the
-folder of another version's programs to start); one migrated template database; one database for
-each xdist worker, copied from it. Tests commit for real, nothing is rolled back or emptied: each
-test makes data of its own and asserts about that.
+One PostgreSQL for the whole run (`DATABASE_URL` names another to use instead, as a superuser;
+`PG_PROGRAMS` the folder of another version's programs to start); one migrated template database;
+one database for each xdist worker, copied from it. Tests run as the application's role, which owns
+nothing; `tests.owner` is for what its owner does. Tests commit for real, nothing is rolled back or
+emptied: each test makes data of its own and asserts about that.
 """
 
 import os
@@ -12,20 +13,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connections
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from marketplace.embedded.postgres import Postgres
 from marketplace.embedded.valkey import Valkey
+from marketplace.ops.roles import OWNER, give_rights
+from tests.owner import as_owner
 from tests.settings import DATA_FOLDER, RUN_FOLDER
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -54,14 +57,18 @@ def pytest_unconfigure() -> None:
         if _own_postgres is not None:
             _own_postgres.stop(hurry=True)
         elif "HANSA_TEST_SERVER" in os.environ:
-            _drop_databases(os.environ["HANSA_TEST_SERVER"])
+            _clean_up(os.environ["HANSA_TEST_SERVER"])
 
 
 def _start_postgres() -> str:
-    """Return the address of the run's server; started here unless somebody did."""
+    """Return the owner's address of the run's server; started here unless somebody did."""
     global _own_postgres  # noqa: PLW0603 - one server for the process, stopped by pytest_unconfigure
-    given = os.environ.get("HANSA_TEST_SERVER") or os.environ.get("DATABASE_URL")
-    if not given:
+    if "HANSA_TEST_SERVER" in os.environ:
+        return os.environ["HANSA_TEST_SERVER"]
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        application = _make_application(given)
+    else:
         programs = os.environ.get("PG_PROGRAMS")
         other: dict[str, Any] = (
             {"programs": Path(programs), "locale": ("--locale=C.UTF-8",)} if programs else {}
@@ -75,29 +82,38 @@ def _start_postgres() -> str:
         )
         _own_postgres.start()
         given = _own_postgres.url("postgres")
-    os.environ["HANSA_TEST_SERVER"] = given
+        application = _own_postgres.application_url("postgres")
+    os.environ |= {"HANSA_TEST_SERVER": given, "HANSA_TEST_APPLICATION": application}
     return given
 
 
-def _database_url(server: str, database: str) -> str:
-    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+def _make_application(server: str) -> str:
+    """Return the address for a role of this run's own, on a server that is not ours."""
+    password = token_urlsafe()
+    with psycopg.connect(server, autocommit=True) as session:
+        session.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(TEMPLATE), password)
+        )
+    return make_conninfo(server, user=TEMPLATE, password=password)
 
 
-def _use_database(server: str, name: str) -> None:
-    """Point Django at one database of the run's server."""
-    facts = conninfo_to_dict(_database_url(server, name))
-    connection.close()
-    for django, libpq in (
-        ("NAME", "dbname"),
-        ("USER", "user"),
-        ("PASSWORD", "password"),
-        ("HOST", "host"),
-        ("PORT", "port"),
-    ):
-        connection.settings_dict[django] = str(facts.get(libpq) or "")
+def _use_database(name: str) -> None:
+    """Point Django at one database of the run's server, as its owner and as the application."""
+    for alias, server in ((OWNER, "HANSA_TEST_SERVER"), ("default", "HANSA_TEST_APPLICATION")):
+        facts = {**conninfo_to_dict(os.environ[server]), "dbname": name}
+        connections[alias].close()
+        for django, libpq in (
+            ("NAME", "dbname"),
+            ("USER", "user"),
+            ("PASSWORD", "password"),
+            ("HOST", "host"),
+            ("PORT", "port"),
+        ):
+            connections[alias].settings_dict[django] = str(facts.get(libpq) or "")
 
 
-def _drop_databases(server: str) -> None:
+def _clean_up(server: str) -> None:
+    """Remove this run's databases and role from a server that is not ours."""
     with psycopg.connect(server, autocommit=True) as session:
         names = session.execute(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [TEMPLATE]
@@ -106,6 +122,7 @@ def _drop_databases(server: str) -> None:
             session.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
+        session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(TEMPLATE)))
 
 
 @pytest.fixture(scope="session")
@@ -118,14 +135,16 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
         known = session.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE])
         if known.fetchone() is None:
             session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-            _use_database(server, TEMPLATE)
+            _use_database(TEMPLATE)
             call_command("migrate", verbosity=0)
-        _use_database(server, name)
+        _use_database(name)
         session.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(TEMPLATE)
             )
         )
+        # Rights on a database itself are not copied along.
+        give_rights()
 
 
 @pytest.fixture
@@ -138,6 +157,13 @@ def _django_db_helper(django_db_setup: None, django_db_blocker: DjangoDbBlocker)
     with django_db_blocker.unblock():
         yield
         connections.close_all()
+
+
+@pytest.fixture
+def owner(db: None) -> Iterator[None]:
+    """Let a test act as the owner of the database, who is a superuser here."""
+    with as_owner():
+        yield
 
 
 @pytest.fixture(scope="session")

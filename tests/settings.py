@@ -24,7 +24,12 @@ os.environ |= {
     "HANSA_LOG_LEVEL": "WARNING",
     "HANSA_PUBLIC_URL": "http://testserver",
 }
-for shared in ("BROKER_URL", "HANSA_DEBUG", "HANSA_ALLOWED_HOSTS"):
+for shared in (
+    "BROKER_URL",
+    "HANSA_ALLOWED_HOSTS",
+    "HANSA_DATABASE_OWNER_URL",
+    "HANSA_DEBUG",
+):
     os.environ.pop(shared, None)
 
 from marketplace.settings import *  # noqa: E402, F403 - the environment had to come first

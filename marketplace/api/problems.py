@@ -68,6 +68,7 @@ class Problem:
         hint: What to do next.
         facts: Attributes of the error that the body carries as members.
         credits: Those of the facts that are micro-credits, and shown as credits.
+        retry_after_seconds: When to come back, where the status is 503.
     """
 
     status: int
@@ -76,6 +77,7 @@ class Problem:
     hint: str
     facts: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
+    retry_after_seconds: int = 1
 
 
 # fmt: off
@@ -160,6 +162,10 @@ BY_ERROR: dict[type[Exception], Problem] = {
         "Staff have to look at the books; report the request_id."),
     errors.ReferenceReused: Problem(409, "reference_reused", "Another posting has this reference",
         "Try again with a new request."),
+    errors.MoneyReadOnly: Problem(503, "money_read_only",
+        "Credits do not move while staff look at the books",
+        "Nothing was written, and no limit of time runs meanwhile. Reading works; send the same"
+        " request again later, with the same Idempotency-Key.", retry_after_seconds=60),
     StaleVersion: Problem(412, "version_mismatch", "It changed since you read it",
         "GET it again and send its ETag in If-Match."),
     Busy: Problem(503, "busy", "Others are changing the same things",
@@ -306,7 +312,8 @@ def _domain_document(exc: Exception, request_id: str) -> dict[str, Any] | None:
     problem = _of(exc)
     if problem is None:
         return None
-    detail = problem.title if isinstance(exc, ObjectDoesNotExist) else str(exc) or problem.title
+    # What is not there, or not the caller's to see, is told without its name.
+    detail = problem.title if problem is NOT_FOUND else str(exc) or problem.title
     document = _document(
         problem, detail[0].upper() + detail[1:] + "." * (detail[-1] != "."), request_id
     )
@@ -329,11 +336,13 @@ def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Respo
     if document is None and isinstance(exc, SuspiciousOperation):
         document = plain_problem("bad_request", str(exc), request_id=request_id)
     if document is not None:
-        headers = (
-            {"Retry-After": "1"} if document["status"] == HTTPStatus.SERVICE_UNAVAILABLE else {}
-        )
+        if document["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("api.failed", request_id=request_id, exc_info=exc)
         return Response(
-            document, status=document["status"], content_type=PROBLEM_JSON, headers=headers
+            document,
+            status=document["status"],
+            content_type=PROBLEM_JSON,
+            headers=retry_headers(document),
         )
     response = standardized_handler(exc, context)
     if response is not None:
@@ -341,6 +350,13 @@ def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Respo
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("api.failed", request_id=request_id, exc_info=exc)
     return response
+
+
+def retry_headers(document: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that say when to come back; none where that would not help."""
+    if document["status"] != HTTPStatus.SERVICE_UNAVAILABLE:
+        return {}
+    return {"Retry-After": str(CATALOGUE[document["code"]].retry_after_seconds)}
 
 
 class ProblemFormatter(ExceptionFormatter):

@@ -49,6 +49,7 @@ class Delivery(models.Model):
     comment = models.TextField(max_length=5000, blank=True, default="")
 
     class Meta:
+        verbose_name_plural = "deliveries"
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(fields=["task", "number"], name="deliveries_are_numbered"),

@@ -1,6 +1,10 @@
 """A PostgreSQL of our own: a data folder, a socket, no network, no password to keep.
 
-Clients are recognised by the kernel (`peer`): the account that made the cluster is its only role.
+Clients are recognised by the kernel (`peer`). The account that made the cluster, and nobody else,
+may be one of two roles: the owner, a superuser of the account's name, and the application, which
+owns nothing. That keeps the application's SQL from changing the books; a program that runs as the
+account could be either.
+
 We run the server as a child instead of through `pg_ctl` or the wheel's own wrapper, so that it ends
 when its parent is killed, and so that two accounts of one machine share neither lock nor socket.
 """
@@ -25,6 +29,7 @@ from psycopg import sql
 from marketplace.embedded import processes
 from marketplace.embedded.processes import Account, ServerFailed
 
+APPLICATION = "hansa_application"
 PORT = 5432  # names the socket; nothing listens on the network
 LONGEST_SOCKET_BYTES = 103  # sun_path holds 104 on macOS, 108 on Linux, with the closing NUL
 LEFTOVER_SECONDS = 5  # sessions of a dead server notice at once
@@ -78,6 +83,7 @@ class Postgres:
         if not self.data.exists():
             self._make_cluster(account)
         self._stop_leftover(account)
+        self._write_access_rules()
         self._socket_folder = self._choose_socket_folder(account)
         # Read by PostgreSQL as a list of folders, so the name stands in quotes.
         sockets = '"{}"'.format(str(self._socket_folder).replace('"', '""'))
@@ -104,10 +110,18 @@ class Postgres:
                 output=log,
             )
         self._wait_until_it_answers()
+        self._ensure_application()
 
     def url(self, database: str) -> str:
-        """Return the address of one database, as libpq reads it."""
-        role = quote(_own_name(), safe="")
+        """Return the address of one database for its owner, as libpq reads it."""
+        return self._url(database, _own_name())
+
+    def application_url(self, database: str) -> str:
+        """Return the address of one database for the application, whose role owns nothing."""
+        return self._url(database, APPLICATION)
+
+    def _url(self, database: str, name: str) -> str:
+        role = quote(name, safe="")
         folder = quote(str(self._socket_folder), safe="")
         return f"postgresql://{role}@/{quote(database, safe='')}?host={folder}&port={PORT}"
 
@@ -125,6 +139,24 @@ class Postgres:
             processes.stop(self.process, steps=[*gently, (signal.SIGQUIT, 2.0)])
         if self._socket_folder not in (None, self.data):
             shutil.rmtree(str(self._socket_folder), ignore_errors=True)
+
+    def _write_access_rules(self) -> None:
+        """Say who gets in, and as what. At every start: earlier versions said something else."""
+        own = _own_name().replace('"', '""')
+        rules = {
+            "pg_hba.conf": "local all all peer map=hansa\nlocal replication all peer map=hansa\n",
+            "pg_ident.conf": f'hansa "{own}" "{own}"\nhansa "{own}" {APPLICATION}\n',
+        }
+        for name, text in rules.items():
+            (self.data / name).write_text(f"# Written by Hansa at every start.\n{text}")
+
+    def _ensure_application(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [APPLICATION])
+            if known.fetchone() is None:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(APPLICATION))
+                )
 
     def _make_cluster(self, account: Account | None) -> None:
         # Made beside its place and moved there when complete: an interrupted initdb leaves no half.

@@ -13,10 +13,15 @@ WEB_STOP_SECONDS = 4
 QUIET_ABOUT_ROOT = "ignore:You're running the worker with superuser privileges"
 
 
-def environment() -> dict[str, str]:
-    """Return what every program of the instance finds in its environment."""
+def environment(*, as_owner: bool = False) -> dict[str, str]:
+    """Return what a program of the instance finds in its environment.
+
+    Args:
+        as_owner: Whether it is told how to become the owner of a database that is not ours.
+    """
+    withheld = () if as_owner else ("HANSA_DATABASE_OWNER_URL",)
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in withheld},
         "DJANGO_SETTINGS_MODULE": "marketplace.settings",
         # The programs run in the checkout, where a relative name would mean another folder.
         "HANSA_DATA": str(settings.DATA_DIR),

@@ -88,13 +88,14 @@ class Supervisor:
             postgres = Postgres(self._folder.path / "postgres", self._log("postgres"))
             self._start_server("postgres", postgres)
             postgres.ensure_database("hansa")
-            addresses["database_url"] = postgres.url("hansa")
+            addresses["database_url"] = postgres.application_url("hansa")
+            addresses["database_owner_url"] = postgres.url("hansa")
         if settings.EMBEDS_VALKEY:
             valkey = Valkey(self._folder.path / "valkey", self._log("valkey"))
             self._start_server("valkey", valkey)
             addresses["broker_url"] = valkey.url
         self._folder.tell_servers(addresses)
-        self._start_program("migrate", programs.manage("migrate"))
+        self._start_program("migrate", programs.manage("migrate"), as_owner=True)
         self._finish("migrate")
         self._start_program("web", programs.web())
         # All at once would compile the same modules at once, and the first page would come later.
@@ -120,11 +121,13 @@ class Supervisor:
         say(name, f"process {server.process.pid}, log {server.log}")
         self._look()
 
-    def _start_program(self, name: str, command: list[str | Path]) -> None:
+    def _start_program(
+        self, name: str, command: list[str | Path], *, as_owner: bool = False
+    ) -> None:
         process = processes.start(
             command,
             death_signal=signal.SIGTERM,
-            environment=programs.environment(),
+            environment=programs.environment(as_owner=as_owner),
             folder=settings.BASE_DIR,
         )
         assert process.stdout is not None

@@ -4,34 +4,50 @@ State changes through use cases and credits move through the ledger; a field edi
 neither. Staff sign in like everybody else.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db.models import Model, QuerySet
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from assets.models import Asset, Version
-from credits import amounts
-from credits.models import Account, Entry, Posting
+from credits import amounts, seals
+from credits.ledger import AccountId
+from credits.models import Account, Entry, Fold, Posting, SealedBlock
+from marketplace.api.wallets import LINE_IDS, MOST_NUMBER
 from marketplace.delivery.models import CheckRun, Delivery
 from marketplace.events.models import Event, Notification
+from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.reuse.models import Earning, Use
 from marketplace.tasks.models import Task
+from marketplace.web.wallet import KINDS
 
 if TYPE_CHECKING:  # generic in the stubs only
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _ModelAdmin = admin.ModelAdmin
 
+ShownAccount: TypeAlias = Any  # an Account with what AccountAdmin.get_queryset adds to it
+
+NOTHING = "-"
 ENTRIES_SHOWN = 100
+FOLDS_SHOWN = 50
+POSTINGS_FOUND = 1_000  # of an account that is searched for
+ACCOUNTS_SEARCHED = 3
+MOST_ACCOUNTS = 2**62  # a number beyond has no account
 
 admin.site.site_header = admin.site.site_title = "Hansa"
 admin.site.index_title = "What there is"
@@ -54,6 +70,9 @@ class ReadOnlyAdmin(_ModelAdmin):
     show_full_result_count = False  # counting a large table is slower than searching it
     list_per_page = 50
     deferred: ClassVar[tuple[str, ...]] = ()
+
+    class Media:
+        css = {"all": ["ops/admin.css"]}
 
     def has_add_permission(self, *_asked: object) -> bool:
         return False
@@ -223,7 +242,22 @@ class EarningAdmin(ReadOnlyAdmin):
 # --- The ledger -----------------------------------------------------------------------------------
 
 
-def _owners(accounts: list[Account]) -> dict[Any, str]:
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> SafeString:
+    head = format_html_join("", "<th>{}</th>", ((heading,) for heading in headings))
+    cells = "".join("<td>{}</td>" for _ in headings)
+    body = format_html_join("", f"<tr>{cells}</tr>", rows)
+    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+
+
+def _link(view: str, key: object, text: object) -> SafeString:
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{view}_change", args=[key]), text)
+
+
+def _when(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _owners(accounts: Iterable[Account]) -> dict[uuid.UUID, str]:
     """Return the handles behind accounts. Round trips: one."""
     people = Participant.objects.filter(pk__in={one.owner for one in accounts if one.owner})
     return dict(people.values_list("pk", "handle"))
@@ -238,35 +272,164 @@ def _newest_entries(account: Account) -> QuerySet[Entry]:
     return entries.filter(seq=None).order_by("-epoch", xid.desc(), "-posting_id")
 
 
-def _table(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> SafeString:
-    head = format_html_join("", "<th>{}</th>", ((heading,) for heading in headings))
-    cells = "".join("<td>{}</td>" for _ in headings)
-    body = format_html_join("", f"<tr>{cells}</tr>", rows)
-    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+def _accounts_named(term: str) -> Q:
+    """Return which accounts somebody means who types *term*, by what an index finds."""
+    if term.isdecimal():
+        return Q(pk=term) if int(term) < MOST_ACCOUNTS else Q(pk=None)
+    if (key := _uuid_in(term)) is not None:
+        return Q(owner=key)
+    owners = Participant.objects.filter(handle=term).values(
+        key=Coalesce("operator_id", "pk")  # an operated agent has no accounts of its own
+    )
+    if (owner := owners.first()) is not None:
+        return Q(owner=owner["key"])
+    return Q(kind="escrow", reference=term)
 
 
-def _link(view: str, key: object, text: object) -> SafeString:
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:{view}_change", args=[key]), text)
+def _postings_named(term: str) -> Q:
+    """Return which postings somebody means who types *term*.
+
+    Queries: at most five, by indexes. Where these know nothing it is a subject, and every posting
+    is looked at.
+    """
+    if (key := _uuid_in(term)) is not None:
+        return Q(pk=key)
+    if Posting.objects.filter(reference=term).exists():
+        return Q(reference=term)
+    accounts = Account.objects.filter(_accounts_named(term))
+    if not term.isdecimal():
+        # All escrows of somebody would be too many; what was paid for them is in the wallet.
+        accounts = accounts.filter(Q(reference=term) | Q(kind__in=("wallet", "pending")))
+    found = {
+        posting
+        for account in accounts[:ACCOUNTS_SEARCHED]
+        for posting in _newest_entries(account).values_list("posting_id", flat=True)[
+            :POSTINGS_FOUND
+        ]
+    }
+    return Q(pk__in=found) if found else Q(subject=term)
+
+
+def _uuid_in(term: str) -> uuid.UUID | None:
+    """Return the UUID that *term* is, or that stands in it behind a type such as `posting_`."""
+    try:
+        return uuid.UUID(term)
+    except ValueError:
+        pass
+    prefix = term.rpartition("_")[0]
+    if prefix not in ("posting", *LINE_IDS.values()):
+        return None
+    try:
+        return ids.decode(prefix, term)
+    except ids.WrongIdType:
+        return None
+
+
+class NamedRowsAdmin(ReadOnlyAdmin):
+    """Rows that are found by their names, through indexes: these tables are the large ones."""
+
+    search_fields = ("pk",)  # shows the field to type in
+    show_facets = admin.ShowFacets.NEVER  # counting takes long
+
+    @abstractmethod
+    def named(self, term: str) -> Q:
+        """Return which rows somebody means who types *term*."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        del request
+        term = search_term.strip()
+        return (queryset.filter(self.named(term)) if term else queryset), False
+
+
+class AccountKindFilter(admin.SimpleListFilter):
+    """Accounts of one kind. Distinct kinds would be looked for in the whole table."""
+
+    title = parameter_name = "kind"
+
+    def lookups(self, *_asked: object) -> list[tuple[str, str]]:
+        return [(kind, kind) for kind in ("wallet", "escrow", "pending", "fees", "issuance")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class PostingKindFilter(AccountKindFilter):
+    """Postings of one kind."""
+
+    def lookups(self, *_asked: object) -> list[tuple[str, str]]:
+        return [(kind, kind) for kind in KINDS]
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Open accounts, or those that are closed: the escrows of ended work."""
+
+    title, parameter_name = "closed", "closed"
+
+    def lookups(self, *_asked: object) -> list[tuple[str, str]]:
+        return [("no", "open"), ("yes", "closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        if self.value() is None:
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "no")
 
 
 @admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
-    """Accounts with their newest entries. A derived account stores no balance."""
+class AccountAdmin(NamedRowsAdmin):
+    """Accounts with what they hold, their newest entries, and the folds of derived ones."""
 
-    list_display = ("id", "kind", "owner", "reference", "mode", "credits", "seq", "closed_at")
-    list_filter = ("mode",)
-    search_fields = ("=reference", "=owner")
-    ordering = ("-id",)
-    fields = (
-        *("kind", "owner", "reference", "mode", "credits", "floor", "seq"),
-        *("opened_at", "posted_at", "closed_at", "newest_entries"),
+    list_display = ("id", "kind", "holder", "credits", "reference", "seq", "closed_at")
+    list_filter = (AccountKindFilter, OpenFilter, "mode")
+    search_help_text = (
+        "A number, the handle or the id of an owner, or the work of an escrow: task_…"
     )
-    readonly_fields = ("credits", "newest_entries")
+    ordering = ("-id",)
+    sortable_by = ("id",)
+    fields = (
+        *("id", "kind", "owner_link", "work", "mode", "credits", "lowest", "seq"),
+        *("opened_at", "posted_at", "closed_at", "newest_entries", "newest_folds"),
+    )
+    readonly_fields = fields
 
-    @admin.display(description="balance in credits", ordering="balance")
-    def credits(self, account: Account) -> str:
-        """Return the stored balance in credits."""
-        return amounts.format(account.balance) if account.mode == "stored" else "derived"
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        del request
+        handle = Participant.objects.filter(pk=OuterRef("owner")).values("handle")
+        return Account.objects.with_held().annotate(handle=Subquery(handle))
+
+    def named(self, term: str) -> Q:
+        return _accounts_named(term)
+
+    @admin.display(description="owner")
+    def holder(self, account: ShownAccount) -> str:
+        """Return whose it is."""
+        return account.handle or NOTHING
+
+    @admin.display(description="owner")
+    def owner_link(self, account: ShownAccount) -> SafeString | str:
+        """Return whose it is, with a link."""
+        if not account.handle:
+            return str(account.owner or NOTHING)
+        return _link("participants_participant", account.owner, account.handle)
+
+    @admin.display(description="reference")
+    def work(self, account: ShownAccount) -> SafeString | str:
+        """Return what it is for; the task, where it is the escrow of one."""
+        try:
+            return _link("tasks_task", ids.decode("task", account.reference), account.reference)
+        except ids.WrongIdType:
+            return account.reference or NOTHING
+
+    @admin.display(description="credits")
+    def credits(self, account: ShownAccount) -> str:
+        """Return what it holds."""
+        return amounts.format(account.held)
+
+    @admin.display(description="floor, in credits")
+    def lowest(self, account: Account) -> str:
+        """Return the lowest balance that it may reach."""
+        return _credits(account.floor) or NOTHING
 
     @admin.display
     def newest_entries(self, account: Account) -> SafeString:
@@ -274,27 +437,70 @@ class AccountAdmin(ReadOnlyAdmin):
         entries = _newest_entries(account).select_related("posting")[:ENTRIES_SHOWN]
         return _table(
             ("when", "posting", "credits", "balance after"),
-            [
+            (
                 (
-                    entry.created_at,
+                    _when(entry.created_at),
                     _link("credits_posting", entry.posting_id, entry.posting),
                     _credits(entry.amount),
                     _credits(entry.balance_after),
                 )
                 for entry in entries
-            ],
+            ),
+        )
+
+    @admin.display
+    def newest_folds(self, account: Account) -> SafeString | str:
+        """Return the newest folds of a derived account. Round trips: one."""
+        if account.mode == "stored":
+            return "none: a stored account is not folded"
+        return _table(
+            ("fold", "made", "entries up to there", "credits", "newest entry"),
+            (
+                (
+                    fold.number,
+                    _when(fold.folded_at),
+                    fold.entries,
+                    _credits(fold.balance),
+                    _when(fold.newest_at),
+                )
+                for fold in Fold.objects.filter(account=account).order_by("-number")[:FOLDS_SHOWN]
+            ),
         )
 
 
 @admin.register(Posting)
-class PostingAdmin(ReadOnlyAdmin):
+class PostingAdmin(NamedRowsAdmin):
     """Postings with their entries, which have no page of their own: their key is composite."""
 
-    list_display = ("id", "kind", "reference", "subject", "memo", "created_at")
-    search_fields = ("=reference", "=subject", "=kind", "=id")
+    list_display = ("created_at", "kind", "subject", "memo", "reference")
+    list_filter = (PostingKindFilter,)
+    search_help_text = (
+        "A reference, a subject such as task_…, an id such as posting_…, a handle, or the number of"
+        f" an account, of which the {POSTINGS_FOUND:,} newest postings are found"
+    )
     ordering = ("-id",)
-    fields = ("kind", "reference", "subject", "memo", "reverses", "created_at", "entries")
-    readonly_fields = ("entries",)
+    sortable_by = ()
+    fields = (
+        *("public_id", "kind", "reference", "subject", "memo", "reverses", "created_at"),
+        *("block", "entries"),
+    )
+    readonly_fields = fields
+
+    def named(self, term: str) -> Q:
+        return _postings_named(term)
+
+    @admin.display(description="id")
+    def public_id(self, posting: Posting) -> str:
+        """Return the id that the API shows."""
+        return ids.encode("posting", posting.pk)
+
+    @admin.display(description="sealed in block")
+    def block(self, posting: Posting) -> SafeString | str:
+        """Return the block that its first entry is in. Round trips: two."""
+        entry = Entry.objects.filter(posting=posting).order_by("account_id").first()
+        account = AccountId(entry.account_id if entry else 0)
+        number = seals.blocks_of(account, [posting.pk]).get(posting.pk)
+        return "not yet" if number is None else _link("credits_sealedblock", number, number)
 
     @admin.display
     def entries(self, posting: Posting) -> SafeString:
@@ -302,16 +508,58 @@ class PostingAdmin(ReadOnlyAdmin):
         entries = list(
             Entry.objects.filter(posting=posting).select_related("account").order_by("account_id")
         )
-        handles = _owners([entry.account for entry in entries])
+        handles = _owners(entry.account for entry in entries)
         return _table(
             ("account", "owner", "credits", "balance after"),
-            [
+            (
                 (
                     _link("credits_account", entry.account_id, entry.account),
-                    handles.get(entry.account.owner, ""),
+                    handles.get(entry.account.owner, "") if entry.account.owner else "",
                     _credits(entry.amount),
                     _credits(entry.balance_after),
                 )
                 for entry in entries
-            ],
+            ),
         )
+
+
+@admin.register(SealedBlock)
+class SealedBlockAdmin(NamedRowsAdmin):
+    """Sealed blocks, as everybody sees them, and where they end."""
+
+    list_display = ("number", "sealed_at", "entries", "own_hash")
+    search_help_text = "A number, or a hash"
+    ordering = ("-number",)
+    sortable_by = ()
+    fields = ("number", "sealed_at", "entries", "own_hash", "hash_before", "merkle_root", "end")
+    readonly_fields = fields
+
+    def named(self, term: str) -> Q:
+        if term.isdecimal() and int(term) < MOST_NUMBER:
+            return Q(number=term)
+        try:
+            return Q(hash=bytes.fromhex(term))
+        except ValueError:
+            return Q(pk=None)
+
+    @admin.display(description="hash")
+    def own_hash(self, block: SealedBlock) -> str:
+        """Return its hash, which vouches for everything up to here."""
+        return bytes(block.hash).hex()
+
+    @admin.display(description="hash of the block before")
+    def hash_before(self, block: SealedBlock) -> str:
+        """Return the hash that it names as the one before it."""
+        return bytes(block.previous).hex()
+
+    @admin.display(description="root over its entries")
+    def merkle_root(self, block: SealedBlock) -> str:
+        """Return the root of the tree over its entries."""
+        return bytes(block.root).hex()
+
+    @admin.display(description="last entry")
+    def end(self, block: SealedBlock) -> SafeString:
+        """Return the entry that it ends with."""
+        posting = _link("credits_posting", block.upto_posting, "posting")
+        account = _link("credits_account", block.upto_account, f"account {block.upto_account}")
+        return format_html("{} of {}", posting, account)

@@ -1,6 +1,7 @@
 """The app of operations."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class OpsConfig(AppConfig):
@@ -8,3 +9,9 @@ class OpsConfig(AppConfig):
 
     name = "marketplace.ops"
     label = "ops"
+
+    def ready(self) -> None:
+        from marketplace.ops import checks, roles  # noqa: F401, PLC0415 - models are not loaded before
+
+        # Sent once for each app when all have migrated; once is enough.
+        post_migrate.connect(roles.after_migration, sender=apps.get_app_config("credits"))

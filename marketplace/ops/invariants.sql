@@ -1,49 +1,58 @@
 -- What is always true between the market and its ledger. The form is that of credits/invariants.sql.
+--
+-- A task that ends leaves its row as it is, so an audit of what is new looks at running tasks and those that
+-- ended lately. The market's clock may be behind the database's, which since() is read from, never by less
+-- than it was when the task ended, unless a simulation moved it forward.
 
--- invariant: ended_tasks_hold_nothing
+-- money invariant: ended_tasks_hold_nothing
 -- The escrow of a task that has ended is at zero, and closed.
+-- walk: tasks_task.id by 5000
 SELECT format('task %s', typeid('task', task.id)) AS subject,
     format('%s, and its escrow holds %s', task.state, coalesce(escrow.balance::text, 'nothing: there is none')) AS wrong
 FROM tasks_task AS task LEFT JOIN credits_account AS escrow
     ON escrow.kind = 'escrow' AND escrow.reference = typeid('task', task.id)
-WHERE task.ended_at IS NOT NULL
+WHERE in_chunk(task.id) AND task.ended_at IS NOT NULL
+    AND task.ended_at >= since() - greatest(clock_timestamp() - market_now(), interval '0')
     AND (escrow.id IS NULL OR escrow.balance <> 0 OR escrow.closed_at IS NULL);
 
--- invariant: running_tasks_hold_their_bounty
+-- money invariant: running_tasks_hold_their_bounty
 -- The escrow of a task that has not ended holds its bounty.
+-- walk: tasks_task.id by 5000
 SELECT format('task %s', typeid('task', task.id)) AS subject,
     format('bounty %s, and its escrow holds %s', task.bounty, coalesce(escrow.balance, 0)) AS wrong
 FROM tasks_task AS task LEFT JOIN credits_account AS escrow
     ON escrow.kind = 'escrow' AND escrow.reference = typeid('task', task.id)
-WHERE task.ended_at IS NULL AND coalesce(escrow.balance, 0) <> task.bounty;
+WHERE in_chunk(task.id) AND task.ended_at IS NULL AND coalesce(escrow.balance, 0) <> task.bounty;
 
--- invariant: escrows_have_a_task
--- Every escrow belongs to a task.
-SELECT format('account %s', escrow.id) AS subject,
-    format('the escrow of %s, which is no task', escrow.reference) AS wrong
-FROM credits_account AS escrow
-WHERE escrow.kind = 'escrow' AND escrow.reference NOT IN (SELECT typeid('task', id) FROM tasks_task);
-
--- invariant: ended_tasks_are_settled
+-- money invariant: ended_tasks_are_settled
 -- A task has a settlement once it has ended, of its whole bounty, and not before.
+-- walk: tasks_task.id by 5000
 SELECT format('task %s', typeid('task', task.id)) AS subject,
     format('%s, bounty %s, settled %s', task.state, task.bounty, coalesce(settlement.bounty::text, 'not')) AS wrong
 FROM tasks_task AS task LEFT JOIN tasks_settlement AS settlement ON settlement.task_id = task.id
-WHERE (task.ended_at IS NOT NULL) <> (settlement.task_id IS NOT NULL)
-    OR settlement.bounty <> task.bounty;
+WHERE in_chunk(task.id) AND (
+    (task.ended_at IS NOT NULL) <> (settlement.task_id IS NOT NULL) OR settlement.bounty <> task.bounty);
 
--- invariant: fees_are_what_settlements_say
+-- invariant: claims_are_held_by_their_task
+-- A claim that has not ended is the one that its task names, and the other way round.
+SELECT format('task %s', typeid('task', coalesce(task.id, claim.task_id))) AS subject,
+    format('state %s, live claim %s', task.state, coalesce(claim.id::text, 'none')) AS wrong
+FROM tasks_task AS task
+FULL JOIN tasks_claim AS claim ON claim.id = task.claim_id AND claim.task_id = task.id
+WHERE (claim.ended_at IS NULL AND claim.id IS NOT NULL) <> coalesce(task.state IN ('claimed', 'submitted'), false);
+
+-- money invariant: fees_are_what_settlements_say
 -- The fee account holds what all settlements together set aside for it.
 SELECT 'account 2' AS subject,
-    format('holds %s, settlements say %s', held.amount, said.amount) AS wrong
-FROM (SELECT coalesce(sum(amount), 0) AS amount FROM credits_entry WHERE account_id = 2) AS held,
+    format('holds %s more than settlements say', held.amount - said.amount) AS wrong
+FROM credits_derived_balance(2) AS held (amount),
     (SELECT coalesce(sum(fee), 0) AS amount FROM tasks_settlement) AS said
 WHERE held.amount <> said.amount;
 
--- invariant: waiting_earnings_are_pending
+-- money invariant: waiting_earnings_are_pending
 -- What waits for an author is what the pending account of the author's operator holds.
 SELECT format('account %s', account.id) AS subject,
-    format('holds %s, earnings that wait are %s', account.balance, coalesce(waiting.amount, 0)) AS wrong
+    format('holds %s more than the earnings that wait', account.balance - coalesce(waiting.amount, 0)) AS wrong
 FROM credits_account AS account
 LEFT JOIN (
     SELECT coalesce(author.operator_id, author.id) AS operator, sum(earning.amount) AS amount
@@ -54,10 +63,30 @@ LEFT JOIN (
 ) AS waiting ON waiting.operator = account.owner
 WHERE account.kind = 'pending' AND account.balance <> coalesce(waiting.amount, 0);
 
--- invariant: claims_are_held_by_their_task
--- A claim that has not ended is the one that its task names, and the other way round.
-SELECT format('task %s', typeid('task', coalesce(task.id, claim.task_id))) AS subject,
-    format('state %s, live claim %s', task.state, coalesce(claim.id::text, 'none')) AS wrong
-FROM tasks_task AS task
-FULL JOIN tasks_claim AS claim ON claim.id = task.claim_id AND claim.task_id = task.id
-WHERE (claim.ended_at IS NULL AND claim.id IS NOT NULL) <> coalesce(task.state IN ('claimed', 'submitted'), false);
+-- money invariant: wallets_are_their_owners
+-- The accounts of a participant without an operator are a wallet and a pending account of its own.
+SELECT format('participant %s', participant.handle) AS subject,
+    format('account %s is the %s of %s, account %s the %s of %s', participant.wallet, wallet.kind,
+        wallet.owner, participant.earnings, earnings.kind, earnings.owner) AS wrong
+FROM participants_participant AS participant
+LEFT JOIN credits_account AS wallet ON wallet.id = participant.wallet
+LEFT JOIN credits_account AS earnings ON earnings.id = participant.earnings
+WHERE participant.operator_id IS NULL AND (wallet.kind, wallet.owner, earnings.kind, earnings.owner)
+    IS DISTINCT FROM ('wallet', participant.id, 'pending', participant.id);
+
+-- money invariant: clock_stands_while_money_does
+-- The market's clock stands still exactly while nothing is written to the ledger.
+SELECT 'clock' AS subject, format('stands at %s, writing is %s', coalesce(clock.stands_at::text, 'no moment'),
+    CASE WHEN switch.stops THEN 'stopped' ELSE 'not stopped' END) AS wrong
+FROM market_clock AS clock
+CROSS JOIN (SELECT coalesce((SELECT stops FROM credits_switch ORDER BY number DESC LIMIT 1), false) AS stops)
+    AS switch
+WHERE (clock.stands_at IS NOT NULL) <> switch.stops;
+
+-- money invariant: escrows_have_a_task
+-- Every escrow belongs to a task.
+-- only in a full audit
+SELECT format('account %s', escrow.id) AS subject,
+    format('the escrow of %s, which is no task', escrow.reference) AS wrong
+FROM credits_account AS escrow
+WHERE escrow.kind = 'escrow' AND escrow.reference NOT IN (SELECT typeid('task', id) FROM tasks_task);

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from credits import amounts, ledger
+from credits.errors import MoneyReadOnly
 from marketplace.events.log import Subject, record
 from marketplace.foundation import clock
 from marketplace.foundation.ids import encode
@@ -50,7 +51,13 @@ def release_due(*, limit: int = BATCH) -> int:
         .values_list("operator", flat=True)
         .distinct()[:limit]
     )
-    return sum(run_in_transaction(partial(_release_of, operator)) for operator in list(due))
+    released = 0
+    for operator in list(due):
+        try:
+            released += run_in_transaction(partial(_release_of, operator))
+        except MoneyReadOnly:
+            break  # what is due stays due: the clock stands until money moves again
+    return released
 
 
 def _release_of(operator: uuid.UUID) -> int:
@@ -78,7 +85,7 @@ def _release(earnings: list[Earning]) -> None:
             ledger.Leg(ledger.AccountId(author.earnings_account), -amount),
             ledger.Leg(ledger.AccountId(author.wallet_account), amount),
         ],
-        memo=f"{len(earnings)} earnings of assets, after their wait",
+        memo=f"{len(earnings)} earning{'s' * (len(earnings) != 1)} of assets, after the wait",
         subject=author.paying.handle,
     )
     record(

@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from credits.errors import MoneyReadOnly
 from marketplace.foundation import clock
 from marketplace.foundation.ids import encode
 from marketplace.foundation.transactions import Overdue, run_in_transaction
@@ -130,6 +131,8 @@ def sweep(*, limit: int = BATCH) -> int:
     for task_id in due:
         try:
             done += run_in_transaction(partial(apply_passed, task_id))
+        except MoneyReadOnly:
+            break  # what is due stays due: the clock stands until money moves again
         except Exception as error:  # a task that fails must not keep the others waiting
             log.exception("sweep.failed", task=encode("task", task_id), error=str(error))
     return done

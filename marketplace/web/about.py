@@ -11,6 +11,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from credits import amounts
 from marketplace.api.problems import CATALOGUE
+from marketplace.web.advice import advice_on
 from marketplace.web.pages import page
 
 
@@ -29,7 +30,12 @@ def problem(request: HttpRequest, code: str) -> HttpResponseBase:
     known = CATALOGUE.get(code)
     if known is None:
         raise Http404
-    context = {"problem": known, "phrase": HTTPStatus(known.status).phrase}
+    advice = advice_on(code)
+    context = {
+        "problem": known,
+        "phrase": HTTPStatus(known.status).phrase,
+        "advice": advice if advice != known.hint else "",
+    }
     return render(request, "web/problem.html", context)
 
 

@@ -12,6 +12,7 @@ from django.shortcuts import render
 
 from marketplace.api.files import FORM_OVERHEAD_BYTES
 from marketplace.api.problems import CATALOGUE
+from marketplace.web.advice import advice_on
 
 API = "/api/"
 FORM_WITH_FILES = "multipart/form-data"
@@ -25,8 +26,8 @@ class BodyLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(API) and _length(request) > _limit(request):
-            problem = CATALOGUE["body_too_large"]
-            context = {"status": 413, "title": problem.title, "what_next": problem.hint}
+            title = CATALOGUE["body_too_large"].title
+            context = {"status": 413, "title": title, "what_next": advice_on("body_too_large")}
             return render(request, "web/error.html", context, status=413)
         return self.get_response(request)
 

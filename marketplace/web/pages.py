@@ -14,6 +14,7 @@ from marketplace.api import limits, problems
 from marketplace.api.endpoints import READS, Throttled, address_of
 from marketplace.api.parsers import check_storable
 from marketplace.participants.models import Participant
+from marketplace.web.advice import advice_on
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -25,7 +26,6 @@ REFUSALS: tuple[type[Exception], ...] = (
     APIException,
     DjangoValidationError,
 )
-_SERVICE_UNAVAILABLE = 503
 
 
 def page(view: View[P]) -> View[P]:
@@ -54,27 +54,39 @@ def page(view: View[P]) -> View[P]:
 
 
 def problem_of(request: HttpRequest, error: Exception) -> dict[str, Any]:
-    """Return what the API would answer to *error*, one of `REFUSALS`: its problem document."""
+    """Return what the API would answer to *error*, one of `REFUSALS`, with advice for a person."""
     response = problems.exception_handler(error, {"request": request})  # type: ignore[typeddict-item] # there is no view of DRF's
     assert response is not None, "every refusal has a problem document"
-    return dict(response.data)
+    return {**response.data, "hint": advice_on(response.data["code"])}
 
 
 def refusal_page(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return a page that says what *error* means and what to do."""
     problem = problem_of(request, error)
+    says_more = problem["detail"] != f"{problem['title']}."
     context = {
         "status": problem["status"],
         "title": problem["title"],
-        "detail": problem["detail"],
-        "errors": problem.get("errors", ()),
+        "detail": problem["detail"] if says_more else "",
+        "errors": [
+            (error["pointer"].lstrip("?/"), error["detail"]) for error in problem.get("errors", ())
+        ],
         "what_next": problem["hint"],
         "code": problem["code"],
     }
     response = render(request, "web/error.html", context, status=problem["status"])
-    if problem["status"] == _SERVICE_UNAVAILABLE:
-        response["Retry-After"] = "1"
+    for name, value in problems.retry_headers(problem).items():
+        response[name] = value
     return response
+
+
+def attachment(content: bytes, media_type: str, name: str) -> HttpResponse:
+    """Return a file for the reader to keep; *name* is a plain one of ours."""
+    return HttpResponse(
+        content,
+        content_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def actor_of(request: HttpRequest) -> Participant:

@@ -4,7 +4,17 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from marketplace.web import about, assets, keys, notifications, people, task_page, tasks, wallet
+from marketplace.web import (
+    about,
+    assets,
+    keys,
+    notifications,
+    people,
+    seals,
+    task_page,
+    tasks,
+    wallet,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", tasks.home, name="home"),
@@ -14,6 +24,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<str:task_id>/edit", tasks.edit, name="edit_task"),
     path("wallet", wallet.show, name="wallet"),
     path("wallet/statement.csv", wallet.statement_csv, name="statement_csv"),
+    path("wallet/statement/<str:line_id>/proof", wallet.proof, name="proof"),
+    path("wallet/statement/<str:line_id>/proof.json", wallet.proof_json, name="proof_json"),
+    path("seals", seals.show, name="seals"),
+    path("seals/blocks.jsonl", seals.blocks, name="blocks"),
+    path("seals/verifier.py", seals.the_verifier, name="verifier"),
     path("assets", assets.browse, name="assets"),
     path("assets/new", assets.publish, name="publish_asset"),
     path("assets/<str:owner>/<str:name>", assets.show, name="asset"),

@@ -91,6 +91,16 @@ def statement() -> Listing:
     return ada, "/credits/statement", {}, lambda: ok(ada.post("/credits/transfers", body), 201)
 
 
+def earnings() -> Listing:
+    author = somebody()
+    skill = a_skill(author.participant)
+
+    def add() -> None:
+        ok(somebody().post(f"/assets/{skill.asset.reference}/use", {"max_charge": "0.1"}))
+
+    return author, "/credits/statement", {"account": "pending"}, add
+
+
 def notifications() -> Listing:
     ada = somebody()
 
@@ -131,6 +141,7 @@ LISTS = [
     agents,
     keys,
     statement,
+    earnings,
     notifications,
     feed,
     assets,

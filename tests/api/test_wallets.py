@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from credits import amounts
 from marketplace.foundation import clock
 from tests.api.caller import (
+    BASE,
     a_visitor,
     as_caller,
     content,
@@ -132,6 +134,37 @@ def test_a_statement_comes_as_csv_with_the_same_lines() -> None:
     assert [[row[name] for name in same] for row in rows] == [
         [line[name] for name in same] for line in lines
     ]
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/json"])
+def test_the_next_page_is_linked_for_forms_without_room_for_a_cursor(accept: str) -> None:
+    ada, bo = somebody(), somebody()
+    for n in range(5):
+        memo = {"to": bo.handle, "amount": "1", "memo": f"{n}"}
+        ok(ada.post("/credits/transfers", memo), 201)
+    path, seen = "/credits/statement?kind=transfer&limit=2", ""
+
+    while path:
+        answer = ada.client.get(f"{BASE}{path}", headers=ada.headers({"Accept": accept}))
+        assert answer.status_code == 200
+        seen += "".join(re.findall(r'(?:,|"memo":")(\d)[,"]', content(answer).decode()))
+        link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
+        path = f"/credits/statement{link[1]}" if link else ""
+
+    assert seen == "43210"
+
+
+def test_the_edges_of_time_are_instants_like_others() -> None:
+    ada = somebody()
+
+    def lines(**query: str) -> int:
+        return len(ok(ada.get("/credits/statement", **query))["results"])
+
+    assert lines(since="0001-01-01T00:00:00Z", until="9999-12-31T23:59:59.999999Z") == 1
+    assert lines(until="0001-01-01T00:00:00Z") == lines(since="9999-12-31T23:59:59Z") == 0
+    assert lines(since="2026-01-01T00:00:00+14:00") == 1
+    for beyond in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        invalid(ada.get("/credits/statement", since=beyond), "?since", "overflow")
 
 
 def test_errors_of_the_csv_are_problem_documents() -> None:

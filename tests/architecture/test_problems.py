@@ -28,9 +28,13 @@ NEVER_ANSWERED = {
     "AppendOnly": "nothing changes what the ledger recorded",
     "OutOfSequence": "the sealer alone writes blocks, one after the other",
     "Malformed": "ends the offline verifier with a message",
+    "RoleTooPowerful": "ends a migration with a message",
     "DatabaseRestored": "an operator has to act; until then nothing may be posted",
     "TooLarge": "bundles are checked first, and uploads answer file_too_large",
     "Missing": "ends as a verdict, inside the process of a check",
+    "AuditRuns": "staff read it on their page or from a command",
+    "NotAuditedSince": "staff read it on their page or from a command",
+    "BooksAreWrong": "staff read it on their page or from a command",
     "Overdue": "run_in_transaction commits what is due and runs the use case again",
 }
 

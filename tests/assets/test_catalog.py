@@ -29,6 +29,7 @@ from assets.models import Asset, Version
 from tests.assets.publishing import a_name, a_skill, skill_files
 from tests.builders.at_once import together
 from tests.builders.people import a_person
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -280,6 +281,7 @@ def test_a_published_version_cannot_be_changed_in_the_database(statement: str) -
     before = Version.objects.values().get(pk=version.pk)
 
     with (
+        as_owner(),
         pytest.raises(DatabaseError, match=r"append-only|immutable|complete"),
         transaction.atomic(),
         connection.cursor() as cursor,

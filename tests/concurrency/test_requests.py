@@ -116,8 +116,6 @@ def test_a_deadlock_is_tried_again_and_nobody_hears_of_it() -> None:
     def lock_both(first: Participant, second: Participant) -> str:
         def work() -> str:
             tries.append(first.handle)
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL deadlock_timeout = '50ms'")
             Participant.objects.select_for_update(of=("self",)).get(pk=first.pk)
             if len(tries) <= 2:
                 start.wait(10)

@@ -1,13 +1,15 @@
 """Who plays in the ledger's tests, and how they meet. Everything has fresh, unique names."""
 
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
 from credits.ledger import ISSUANCE, AccountId, Leg, Posted, open_account, post
+from tests.builders.at_once import together
+from tests.owner import as_owner
 
 
 def unique(stem: str) -> str:
@@ -24,7 +26,7 @@ def a_wallet(holding: int = 0) -> AccountId:
 
 def a_derived_account(owner: UUID | None = None) -> AccountId:
     """Return a derived account of the test's own; the product has two, which all tests share."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             # Derived accounts have the ids below 1000, and the two of the product are taken.
             "INSERT INTO credits_account (id, kind, owner, mode, floor)"
@@ -52,7 +54,8 @@ def wait_until_somebody_waits(seconds: float = 5) -> None:
     """Return when a session of this database waits for a lock."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
-        with connection.cursor() as cursor:
+        # The application sees no more than its own sessions.
+        with as_owner(), connection.cursor() as cursor:
             # A transaction looks at one snapshot of the sessions until told otherwise.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
@@ -84,20 +87,9 @@ def wait_until_settled(seconds: float = 30) -> None:
 
 def run_together(*calls: Callable[[], object]) -> list[object]:
     """Run *calls* at once, each in a thread and a transaction; return results or exceptions."""
-    start = threading.Barrier(len(calls))
-    outcomes: list[object] = [None] * len(calls)
+    return together([partial(in_a_transaction, call) for call in calls])
 
-    def run(place: int, call: Callable[[], object]) -> None:
-        start.wait(timeout=10)
-        try:
-            with transaction.atomic():
-                outcomes[place] = call()
-        except Exception as refusal:  # noqa: BLE001 - an outcome, which the test asserts about
-            outcomes[place] = refusal
 
-    threads = [threading.Thread(target=run, args=(place, call)) for place, call in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    return outcomes
+def in_a_transaction(call: Callable[[], object]) -> object:
+    with transaction.atomic():
+        return call()

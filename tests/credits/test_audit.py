@@ -1,16 +1,21 @@
+"""The audit: silent while the books are right, and naming whatever row somebody corrupts."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
-from credits import audit, escrow
-from credits.audit import Finding, Invariant
+from credits import audit, escrow, seals, switch
+from credits.audit import Finding, Invariant, Mark, Walk
 from credits.ledger import FEES, AccountId, Posted, close_account, open_account, reverse
-from credits.models import Fold
+from credits.models import Account, Fold, Posting
 from credits.rollup import roll_up
 from tests.credits.books import seal_everything
-from tests.credits.cast import a_wallet, pay, unique
+from tests.credits.cast import a_wallet, give, pay, unique
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -30,14 +35,40 @@ class Books:
             escrow.fund(work=work, owner=None, source=self.ada, amount=50, reference=unique("fund"))
             escrow.settle(work=work, parts={self.bo: 45, FEES: 5})
             close_account(self.closed)
+            self.overdrawn = open_account(kind="wallet", owner=uuid4(), floor=-5)
+            pay(self.overdrawn, FEES, 5)
+        with transaction.atomic():
+            switch.stop_writing(reason="For its history.", actor="ada")
+            switch.resume_writing(reason="For its history.", actor="ada")
         (self.block,) = seal_everything()[-1:]
         roll_up()
 
+    @property
+    def facts(self) -> dict[str, object]:
+        folds = Fold.objects.filter(account_id=FEES).order_by("-number")
+        (turn,) = switch.history(limit=1)
+        return {
+            "ada": self.ada,
+            "bo": self.bo,
+            "closed": self.closed,
+            "overdrawn": self.overdrawn,
+            "paid": self.paid.id,
+            "fee": self.fee.id,
+            "reversal": self.reversal.id,
+            "first_of_both": min(str(self.paid.id), str(self.fee.id)),
+            "fold": folds[0].number,
+            "block": self.block.number,
+            "block_after": self.block.number + 1,
+            "turn": turn.number,
+        }
+
 
 def test_books_written_through_the_ledger_have_no_findings() -> None:
+    mark = audit.examine().mark
     Books()
 
     assert audit.run() == []
+    assert audit.examine(since=mark).findings == []
 
 
 def test_the_audit_is_one_snapshot_of_its_own_and_writes_nothing(tmp_path: Path) -> None:
@@ -49,149 +80,261 @@ def test_the_audit_is_one_snapshot_of_its_own_and_writes_nothing(tmp_path: Path)
     )
 
     assert audit.run([invariants]) == [
-        Finding("the_snapshot", "Shows how it runs.", "repeatable read", "on")
+        Finding("the_snapshot", "Shows how it runs.", "repeatable read", "on", is_of_money=False)
     ]
 
 
-def corrupted(*statements: str) -> set[str]:
-    """Return what the audit finds after SQL that no trigger and no constraint stops.
+def test_the_audit_leaves_a_callers_transaction_as_it_was() -> None:
+    with transaction.atomic():
+        assert audit.run() == []
+        wallet = a_wallet(3)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('enable_seqscan'), current_setting('jit')")
+            assert cursor.fetchone()[0] == "on"
 
-    Everything is undone, so the books of the other tests stay right.
+    assert Account.objects.get(pk=wallet).balance == 3
+
+
+# --- Corruptions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Rows changed by hand, and what an audit says to it.
+
+    Attributes:
+        statements: SQL that no trigger and no constraint stops.
+        found: Every audit finds this, also one of what is new.
+        found_in_full: A full audit finds this besides.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        for sql in statements:
-            cursor.execute(sql)
-        found = {f"{finding.invariant} {finding.subject}" for finding in audit.run()}
-        transaction.set_rollback(True)
-    return found
+
+    name: str
+    statements: tuple[str, ...]
+    found: tuple[str, ...] = ()
+    found_in_full: tuple[str, ...] = ()
 
 
-CORRUPTIONS: list[tuple[str, list[str], list[str]]] = [
-    (
+A_RAISED_AMOUNT = (
+    "UPDATE credits_entry SET amount = 11 WHERE posting_id = '{paid}' AND account_id = {bo}"
+)
+
+CORRUPTIONS = [
+    Corruption(
         "an amount is raised",
-        ["UPDATE credits_entry SET amount = 11 WHERE posting_id = '{paid}' AND account_id = {bo}"],
-        [
-            "entries_add_up_to_zero ledger",
+        (A_RAISED_AMOUNT,),
+        (
             "postings_balance posting {paid}",
-            "balances_are_what_entries_say account {bo}",
-            "running_balances_follow account {bo}",
+            "entries_follow_one_another account {bo}",
             "reversals_undo posting {reversal}",
-        ],
+        ),
+        ("entries_add_up_to_zero ledger",),
     ),
-    (
+    Corruption(
         "an entry disappears",
-        ["DELETE FROM credits_entry WHERE posting_id = '{paid}' AND account_id = {bo}"],
-        [
+        ("DELETE FROM credits_entry WHERE posting_id = '{paid}' AND account_id = {bo}",),
+        (
             "postings_balance posting {paid}",
-            "entries_are_numbered_without_gaps account {bo}",
+            "entries_follow_one_another account {bo}",
             "reversals_undo posting {reversal}",
-        ],
+        ),
+        ("entries_add_up_to_zero ledger",),
     ),
-    (
+    Corruption(
         "all entries of a posting disappear",
-        ["DELETE FROM credits_entry WHERE posting_id = '{paid}'"],
-        ["postings_balance posting {paid}", "reversals_undo posting {reversal}"],
+        ("DELETE FROM credits_entry WHERE posting_id = '{paid}'",),
+        (
+            "postings_balance posting {paid}",
+            "entries_follow_one_another account {bo}",
+            "reversals_undo posting {reversal}",
+        ),
     ),
-    (
+    Corruption(
+        "an entry moves to another account",
+        (
+            """UPDATE credits_entry SET account_id = {closed}
+                WHERE posting_id = '{paid}' AND account_id = {bo}""",
+        ),
+        (
+            "entries_follow_one_another account {bo}",
+            "accounts_stand_where_their_entries_end account {closed}",
+        ),
+    ),
+    Corruption(
+        "an entry moves to another posting",
+        (
+            """UPDATE credits_entry SET posting_id = '{fee}'
+                WHERE posting_id = '{paid}' AND account_id = {bo}""",
+        ),
+        ("postings_balance posting {paid}", "postings_balance posting {fee}"),
+    ),
+    Corruption(
         "a posting disappears",
-        ["DELETE FROM credits_posting WHERE id = '{paid}'"],
-        ["entries_belong posting {paid}"],
+        ("DELETE FROM credits_posting WHERE id = '{paid}'",),
+        ("entries_belong posting {paid}",),
     ),
-    (
+    Corruption(
+        "a posting gets another id",
+        (
+            """UPDATE credits_posting SET id = '00000000-0000-0000-0000-000000000000'
+                WHERE id = '{paid}'""",
+        ),
+        (
+            "entries_belong posting {paid}",
+            "postings_balance posting 00000000-0000-0000-0000-000000000000",
+        ),
+    ),
+    Corruption(
+        "a posting moves to another transaction",
+        ("UPDATE credits_posting SET xid = '1' WHERE id = '{paid}'",),
+        ("entries_belong posting {paid}",),
+    ),
+    Corruption(
+        "a posting that nobody made appears",
+        (
+            """INSERT INTO credits_posting (id, kind, reference, digest, epoch)
+                SELECT '00000000-0000-0000-0000-000000000000', kind, 'forged', digest, epoch
+                FROM credits_posting WHERE id = '{paid}'""",
+        ),
+        ("postings_balance posting 00000000-0000-0000-0000-000000000000",),
+    ),
+    Corruption(
         "an account disappears",
-        ["DELETE FROM credits_account WHERE id = {bo}"],
-        ["entries_belong posting {paid}", "supply_is_what_was_issued supply"],
+        ("DELETE FROM credits_account WHERE id = {bo}",),
+        ("entries_belong posting {paid}", "supply_is_what_was_issued supply"),
     ),
-    (
+    *(
+        Corruption(
+            f"an account has another {change}",
+            ("UPDATE credits_account SET " + change + " WHERE id = {bo}",),  # noqa: S608 - the columns below
+            ("accounts_stand_where_their_entries_end account {bo}",),
+        )
+        for change in (
+            "balance = balance + 1",
+            "seq = seq + 1",
+            "posted_at = posted_at + interval '1 microsecond'",
+            "posted_at = NULL",
+            "floor = NULL",
+            "mode = 'derived'",
+        )
+    ),
+    Corruption(
         "a balance is raised",
-        ["UPDATE credits_account SET balance = balance + 1 WHERE id = {bo}"],
-        ["balances_are_what_entries_say account {bo}", "supply_is_what_was_issued supply"],
+        ("UPDATE credits_account SET balance = balance + 1 WHERE id = {bo}",),
+        ("supply_is_what_was_issued supply",),
     ),
-    (
-        "a number is skipped",
-        ["UPDATE credits_account SET seq = seq + 1 WHERE id = {bo}"],
-        ["entries_are_numbered_without_gaps account {bo}"],
+    Corruption(
+        "an account is said to be derived",
+        (
+            """UPDATE credits_account SET mode = 'derived', balance = 0, seq = 0, floor = NULL
+                WHERE id = {bo}""",
+        ),
+        (
+            "accounts_stand_where_their_entries_end account {bo}",
+            "entries_belong posting {paid}",
+        ),
     ),
-    (
-        "a running balance is rewritten",
-        [
-            """UPDATE credits_entry SET balance_after = 9
-                WHERE posting_id = '{paid}' AND account_id = {bo}"""
-        ],
-        ["running_balances_follow account {bo}"],
+    *(
+        Corruption(
+            f"an entry has another {change}",
+            (
+                "UPDATE credits_entry SET "  # noqa: S608 - the columns below
+                + change
+                + " WHERE posting_id = '{paid}' AND account_id = {bo}",
+            ),
+            ("entries_follow_one_another account {bo}",),
+        )
+        for change in (
+            "balance_after = 9",
+            "seq = 9",
+            "created_at = created_at + interval '1 day'",
+        )
     ),
-    (
+    Corruption(
         "an entry is dated back",
-        [
+        (
             """UPDATE credits_entry SET created_at = '2001-01-01'
-                WHERE posting_id = '{reversal}' AND account_id = {bo}"""
-        ],
-        ["times_follow account {bo}"],
+                WHERE posting_id = '{reversal}' AND account_id = {bo}""",
+        ),
+        ("entries_follow_one_another account {bo}",),
     ),
-    (
-        "a floor is raised over what was held",
-        [
+    Corruption(
+        "the newest entry of an account disappears",
+        ("""DELETE FROM credits_entry WHERE account_id = {overdrawn}""",),
+        ("accounts_stand_where_their_entries_end account {overdrawn}",),
+    ),
+    Corruption(
+        "a floor is raised over what is held",
+        (
             "ALTER TABLE credits_account DROP CONSTRAINT credits_account_floor",
             "UPDATE credits_account SET floor = 0 WHERE id = {overdrawn}",
-        ],
-        ["nobody_is_below_their_floor account {overdrawn}"],
+        ),
+        ("nobody_is_below_their_floor account {overdrawn}",),
     ),
-    (
+    Corruption(
         "a derived entry is numbered",
-        [
+        (
             """UPDATE credits_entry SET seq = 1, balance_after = 1
-                WHERE posting_id = '{fee}' AND account_id = 2"""
-        ],
-        ["derived_accounts_store_nothing account 2"],
+                WHERE posting_id = '{fee}' AND account_id = 2""",
+        ),
+        (
+            "entries_belong posting {fee}",
+            "accounts_stand_where_their_entries_end account 2",
+        ),
     ),
-    (
+    Corruption(
         "a closed account is credited by hand",
-        [
+        (
             """UPDATE credits_entry SET account_id = {closed}, created_at = now() + interval '1 day'
                 WHERE posting_id = '{fee}' AND account_id = 2""",
-        ],
-        [
-            "closed_accounts_are_empty account {closed}",
-            "balances_are_what_entries_say account {closed}",
-        ],
+        ),
+        ("entries_belong posting {fee}",),
     ),
-    (
+    Corruption(
+        "a closed account has an entry from after it was closed",
+        ("UPDATE credits_account SET posted_at = now() + interval '1 day' WHERE id = {closed}",),
+        ("closed_accounts_are_empty account {closed}",),
+    ),
+    Corruption(
         "a reference is used again",
-        [
+        (
             "ALTER TABLE credits_posting DROP CONSTRAINT credits_posting_reference_is_unique",
             """UPDATE credits_posting SET reference = (
                 SELECT reference FROM credits_posting WHERE id = '{paid}') WHERE id = '{fee}'""",
-        ],
-        ["references_are_unique posting {first_of_both}"],
+        ),
+        found_in_full=("references_are_unique posting {first_of_both}",),
     ),
-    (
+    Corruption(
         "a second wallet is opened",
-        [
+        (
             "DROP INDEX credits_account_one_open",
             """INSERT INTO credits_account (kind, owner)
                 SELECT kind, owner FROM credits_account WHERE id = {bo}""",
-        ],
-        ["one_escrow_per_work account {bo}"],
+        ),
+        found_in_full=("one_escrow_per_work account {bo}",),
     ),
-    (
+    Corruption(
         "a reversal names another posting",
-        ["UPDATE credits_posting SET reverses = '{fee}' WHERE id = '{reversal}'"],
-        ["reversals_undo posting {reversal}"],
+        ("UPDATE credits_posting SET reverses = '{fee}' WHERE id = '{reversal}'",),
+        ("reversals_undo posting {reversal}",),
     ),
-    (
+    Corruption(
+        "a reversal is said to be none",
+        ("UPDATE credits_posting SET kind = 'transfer' WHERE id = '{reversal}'",),
+        ("reversals_undo posting {reversal}",),
+    ),
+    Corruption(
         "an entry is moved to another transaction",
-        [
+        (
             """UPDATE credits_entry SET xid = (xid::text::bigint + 1)::text::xid8
-                WHERE posting_id = '{fee}' AND account_id = 2"""
-        ],
-        ["entries_stand_with_their_posting posting {fee}"],
+                WHERE posting_id = '{fee}' AND account_id = 2""",
+        ),
+        ("entries_belong posting {fee}",),
     ),
     *(
-        (
+        Corruption(
             f"a fold has another {change}",
-            ["UPDATE credits_fold SET " + change + " WHERE account_id = 2 AND number = {fold}"],  # noqa: S608 - the columns below
-            ["folds_are_what_entries_say account 2"],
+            ("UPDATE credits_fold SET " + change + " WHERE account_id = 2 AND number = {fold}",),  # noqa: S608 - the columns below
+            ("folds_are_what_entries_say account 2",),
         )
         for change in (
             "balance = balance + 1",
@@ -202,25 +345,25 @@ CORRUPTIONS: list[tuple[str, list[str], list[str]]] = [
             "newest_at = newest_at + interval '1 microsecond'",
         )
     ),
-    (
+    Corruption(
         "an entry that was folded disappears",
-        ["DELETE FROM credits_entry WHERE posting_id = '{fee}' AND account_id = 2"],
-        ["folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"],
+        ("DELETE FROM credits_entry WHERE posting_id = '{fee}' AND account_id = 2",),
+        ("folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"),
     ),
-    (
+    Corruption(
         "an entry appears among those that were folded and sealed",
-        [
+        (
             """INSERT INTO credits_entry (posting_id, account_id, amount, epoch, xid)
                 SELECT posting_id, 2, 1, epoch, xid FROM credits_entry
-                WHERE posting_id = '{paid}' AND account_id = {bo}"""
-        ],
-        ["folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"],
+                WHERE posting_id = '{paid}' AND account_id = {bo}""",
+        ),
+        ("folds_are_what_entries_say account 2", "seals_leave_no_entry_out seal {block}"),
     ),
     *(
-        (
+        Corruption(
             f"a block has another {change}",
-            ["UPDATE credits_seal SET " + change + " WHERE number = {block}"],  # noqa: S608 - the columns below
-            ["seals_follow_one_another seal {block}"],
+            ("UPDATE credits_seal SET " + change + " WHERE number = {block}",),  # noqa: S608 - the columns below
+            ("seals_follow_one_another seal {block}",),
         )
         for change in (
             "previous = sha256(previous)",
@@ -230,84 +373,335 @@ CORRUPTIONS: list[tuple[str, list[str], list[str]]] = [
             "sealed_at = sealed_at + interval '1 microsecond'",
         )
     ),
-    (
+    Corruption(
         "a block ends earlier than its entries",
-        ["UPDATE credits_seal SET upto_xid = '1' WHERE number = {block}"],
-        ["seals_leave_no_entry_out seal {block}"],
+        ("UPDATE credits_seal SET upto_xid = '1' WHERE number = {block}",),
+        ("seals_leave_no_entry_out seal {block}",),
     ),
-    (
+    Corruption(
         "a number is left out between blocks",
-        ["UPDATE credits_seal SET number = number + 1 WHERE number = {block}"],
-        ["seals_follow_one_another seal {block_after}"],
+        ("UPDATE credits_seal SET number = number + 1 WHERE number = {block}",),
+        ("seals_follow_one_another seal {block_after}",),
+    ),
+    *(
+        Corruption(
+            f"a turn of the switch has another {change}",
+            ("UPDATE credits_switch SET " + change + " WHERE number = {turn}",),  # noqa: S608 - the columns below
+            ("the_switch_stands_as_it_was_turned turn {turn}",),
+        )
+        for change in ("stops = NOT stops", "turned_at = '2001-01-01'")
+    ),
+    *(
+        Corruption(
+            f"the switch's trigger of {table} is thrown by hand",
+            (f"ALTER TABLE {table} ENABLE TRIGGER credits_money_is_read_only",),
+            (f"the_switch_stands_as_it_was_turned table {table}",),
+        )
+        for table in (
+            *("credits_posting", "credits_entry", "credits_account"),
+            *("credits_fold", "credits_seal"),
+        )
+    ),
+    Corruption(
+        "the switch cannot stop postings any more",
+        ("DROP TRIGGER credits_money_is_read_only ON credits_posting",),
+        ("the_switch_stands_as_it_was_turned table credits_posting",),
     ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("statements", "expected"),
-    [corruption[1:] for corruption in CORRUPTIONS],
-    ids=[corruption[0] for corruption in CORRUPTIONS],
-)
-def test_a_row_corrupted_by_hand_is_found(statements: list[str], expected: list[str]) -> None:
-    books = Books()
-    facts = {
-        "ada": books.ada,
-        "bo": books.bo,
-        "closed": books.closed,
-        "overdrawn": an_overdrawn_account(),
-        "paid": books.paid.id,
-        "fee": books.fee.id,
-        "reversal": books.reversal.id,
-        "first_of_both": min(str(books.paid.id), str(books.fee.id)),
-        "fold": Fold.objects.filter(account_id=FEES).order_by("-number")[0].number,
-        "block": books.block.number,
-        "block_after": books.block.number + 1,
-    }
+def corrupted(
+    statements: tuple[str, ...], since: Mark, facts: dict[str, object]
+) -> tuple[set[str], set[str]]:
+    """Return what an audit of what is new, and a full one, find after SQL that nothing stops.
 
-    found = corrupted(*(sql.format(**facts) for sql in statements))
+    Everything is undone, so the books of the other tests stay right.
+    """
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for sql in statements:
+            cursor.execute(sql.format(**facts))
+        found = (named(audit.examine(since=since).findings), named(audit.run()))
+        transaction.set_rollback(True)
+    return found
 
-    assert {subject.format(**facts) for subject in expected} <= found
+
+def named(findings: list[Finding]) -> set[str]:
+    return {f"{finding.invariant} {finding.subject}" for finding in findings}
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
+def test_a_row_corrupted_by_hand_is_found(corruption: Corruption) -> None:
+    mark = audit.examine().mark
+    facts = Books().facts
+
+    found, found_in_full = corrupted(corruption.statements, mark, facts)
+
+    expected = {subject.format(**facts) for subject in corruption.found}
+    assert expected <= found
+    assert expected | {one.format(**facts) for one in corruption.found_in_full} <= found_in_full
     assert audit.run() == []
 
 
-def an_overdrawn_account() -> AccountId:
+# One value, changed by hand, of each type that the ledger's columns have.
+ANOTHER = {
+    "bigint": "{} + 100000007",  # an id that no account has
+    "integer": "{} + 1",
+    "boolean": "NOT {}",
+    "text": "{} || 'x'",
+    "uuid": "gen_random_uuid()",
+    "bytea": "sha256({})",
+    "xid8": "({}::text::bigint + 1)::text::xid8",
+    "timestamp with time zone": "coalesce({}, now()) - interval '1 day'",
+}
+# What neither an invariant nor a block would miss, and why that does no harm to the books.
+UNNOTICED = {
+    "credits_account.kind": "the market knows which account is whose, and its invariants say so",
+    "credits_account.owner": "the same",
+    "credits_account.reference": "the same",
+    "credits_account.opened_at": "nothing is decided by it",
+    "credits_posting.digest": "tells a repeated request from another; exports have it",
+    "credits_fold.folded_at": "nothing is decided by it",
+    "credits_switch.reason": "words for staff",
+    "credits_switch.actor": "words for staff",
+}
+# A fold that claims to reach further is wrong from the first entry on that comes to lie there.
+NOTICED_LATER = {"credits_fold.upto_epoch", "credits_fold.upto_xid"}
 
-    with transaction.atomic():
-        account = open_account(kind="wallet", owner=uuid4(), floor=-5)
-        pay(account, FEES, 5)
-    return account
+
+def test_whatever_value_somebody_changes_an_audit_of_what_is_new_finds_it() -> None:
+    mark = audit.examine().mark
+    facts = Books().facts
+    rows = {
+        "credits_posting": "id = '{paid}'",
+        "credits_entry": "posting_id = '{paid}' AND account_id = {bo}",
+        "credits_account": "id = {bo}",
+        "credits_fold": "account_id = 2 AND number = {fold}",
+        "credits_seal": "number = {block}",
+        "credits_switch": "number = {turn}",
+    }
+    unnoticed = set()
+
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns"
+            " WHERE table_name = ANY (%s) ORDER BY 1, ordinal_position",
+            [list(rows)],
+        )
+        columns = cursor.fetchall()
+        for table, column, kind in columns:
+            # A constraint that refuses it, even from the owner, is noticed soon enough.
+            with suppress(IntegrityError), transaction.atomic():
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = {ANOTHER[kind].format(column)}"  # noqa: S608 - above
+                    f" WHERE {rows[table].format(**facts)}"
+                )
+                assert cursor.rowcount == 1
+                found = audit.examine(since=mark).findings or seals.check(first=mark.seal + 1)
+                if not found:
+                    unnoticed.add(f"{table}.{column}")
+                transaction.set_rollback(True)
+        transaction.set_rollback(True)
+
+    assert {table for table, _, _ in columns} == set(rows)
+    assert unnoticed - NOTICED_LATER == set(UNNOTICED)
 
 
 def test_every_invariant_has_a_corruption_that_it_finds() -> None:
-    tried = {finding.split()[0] for _, _, expected in CORRUPTIONS for finding in expected}
+    tried = {
+        finding.split()[0]
+        for corruption in CORRUPTIONS
+        for finding in (*corruption.found, *corruption.found_in_full)
+    }
 
     assert tried == {invariant.name for invariant in audit.read(audit.INVARIANTS)}
 
 
-def test_every_invariant_says_in_a_sentence_what_is_true() -> None:
+def test_every_invariant_of_the_ledger_is_of_money_and_says_in_a_sentence_what_is_true() -> None:
     for invariant in audit.read(audit.INVARIANTS):
+        assert invariant.is_of_money
         assert invariant.sentence.endswith(".")
+        assert ". " not in invariant.sentence
         assert invariant.query.upper().startswith("SELECT")
+        assert invariant.walk is None or not invariant.only_in_full
+
+
+# --- What is new ----------------------------------------------------------------------------------
+
+
+def test_an_audit_of_what_is_new_compares_every_account_however_old() -> None:
+    books = Books()
+    seal_everything()
+    mark = audit.examine().mark
+
+    found, _ = corrupted(
+        ("UPDATE credits_account SET balance = balance + 1 WHERE id = {bo}",), mark, books.facts
+    )
+
+    assert found == {
+        f"accounts_stand_where_their_entries_end account {books.bo}",
+        "supply_is_what_was_issued supply",
+    }
+
+
+def test_what_stood_below_the_mark_only_a_full_audit_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    books = Books()
+    mark = audit.examine().mark
+    monkeypatch.setattr(audit, "SLACK", mark.at - mark.at)
+
+    found, found_in_full = corrupted((A_RAISED_AMOUNT,), mark, books.facts)
+
+    assert found == set()
+    assert f"postings_balance posting {books.paid.id}" in found_in_full
+
+
+def test_a_posting_that_commits_after_the_mark_is_new_however_old_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ada, bo = a_wallet(10), a_wallet()
+    with transaction.atomic():
+        paid = pay(ada, bo, 3)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT xid::text FROM credits_posting WHERE id = %s", [paid.id])
+            (xid,) = cursor.fetchone()
+    # As an audit would have left it that ran while this was not committed.
+    mark = replace(audit.examine().mark, xid=xid)
+    monkeypatch.setattr(audit, "SLACK", mark.at - mark.at)
+
+    found, _ = corrupted((A_RAISED_AMOUNT,), mark, {"paid": paid.id, "bo": bo})
+
+    assert f"postings_balance posting {paid.id}" in found
+
+
+def test_the_mark_is_the_horizon_and_the_newest_block() -> None:
+    give(a_wallet(), 1)
+    (block,) = seal_everything()[-1:]
+
+    mark = audit.examine().mark
+
+    assert (mark.seal, mark.seal_hash) == (block.number, block.hash)
+    assert audit.kept(mark) == []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT epoch, xid::text::bigint >= %s FROM credits_horizon()", [mark.xid])
+        assert cursor.fetchone() == (mark.epoch, True)
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("DELETE FROM credits_seal WHERE number = {number}", "is gone"),
+        ("UPDATE credits_seal SET hash = root WHERE number = {number}", "has another hash"),
+    ],
+)
+def test_a_block_that_was_seen_is_missed_when_the_chain_is_cut_or_made_anew(
+    statement: str, wrong: str
+) -> None:
+    give(a_wallet(), 1)
+    seal_everything()
+    mark = audit.examine().mark
+
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(statement.format(number=mark.seal))
+        (found,) = audit.kept(mark)
+        transaction.set_rollback(True)
+
+    assert (found.invariant, found.subject) == ("audited_blocks_stay", f"seal {mark.seal}")
+    assert found.wrong.startswith(wrong)
+
+
+def test_there_is_no_block_to_miss_where_none_was_seen() -> None:
+    mark = replace(audit.examine().mark, seal=0, seal_hash="")
+
+    assert audit.kept(mark) == []
+    assert audit.examine(since=mark).findings == []
+
+
+def test_blocks_before_the_mark_are_taken_as_right() -> None:
+    Books()
+    mark = audit.examine().mark
+    give(a_wallet(), 1)
+    seal_everything()
+
+    told: list[tuple[int, int]] = []
+    findings = seals.check(
+        first=mark.seal + 1, progress=lambda done, total: told.append((done, total))
+    )
+
+    assert findings == []
+    assert len(told) == len(seals.list_seals(after=mark.seal, limit=1000))
+
+
+# --- Files of invariants --------------------------------------------------------------------------
+
+
+def test_a_walk_covers_every_row_whatever_the_size_of_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Books()
+    own = tmp_path / "own.sql"
+    walks = ["id by 1", "id by 2", "id by 7", "created_at by 3"]
+    own.write_text(
+        "".join(
+            f"-- invariant: {walk.replace(' ', '_')}\n-- Finds every row.\n"
+            f"-- walk: credits_posting.{walk}\n"
+            "SELECT id::text AS subject, '' AS wrong FROM credits_posting"
+            f" WHERE in_chunk({walk.split()[0]}) AND created_at >= since();\n"
+            for walk in walks
+        )
+    )
+    monkeypatch.setattr(audit, "MAX_FINDINGS", 1_000_000)
+
+    found = audit.run([own])
+
+    every = sorted(str(one) for one in Posting.objects.values_list("pk", flat=True))
+    for name in (walk.replace(" ", "_") for walk in walks):
+        assert sorted(one.subject for one in found if one.invariant == name) == every
 
 
 def test_the_audit_reports_its_progress_and_runs_files_of_others(tmp_path: Path) -> None:
     own = tmp_path / "market.sql"
     own.write_text(
-        "-- Of the market.\n\n-- invariant: nothing_is_wrong\n-- Nothing is\n-- ever wrong.\n"
+        "-- Of the market.\n\n-- money invariant: nothing_is_wrong\n-- Nothing is\n-- ever wrong.\n"
         "SELECT 'x' AS subject, 'y' AS wrong WHERE false;\n"
-        "-- invariant: ninety_percent\n-- Not 90 % is wrong.\n"
+        "-- invariant: ninety_percent\n-- Not 90 % is wrong.\n-- only in a full audit\n"
         "SELECT 'task 7' AS subject, 'is 90 % wrong' AS wrong\n"
     )
-    seen: list[tuple[str, int, int]] = []
+    told: list[tuple[str, int, int]] = []
 
-    def progress(invariant: Invariant, done: int, total: int) -> None:
-        seen.append((invariant.name, done, total))
+    report = audit.examine(
+        [audit.INVARIANTS, own],
+        progress=lambda what, done, total: told.append((what, done, total)),
+    )
 
-    found = audit.run([audit.INVARIANTS, own], progress)
+    assert report.findings == [
+        Finding(
+            "ninety_percent", "Not 90 % is wrong.", "task 7", "is 90 % wrong", is_of_money=False
+        )
+    ]
+    assert audit.examine([own], since=report.mark).findings == []
+    names = [one.name for path in (audit.INVARIANTS, own) for one in audit.read(path)]
+    assert set(names) == {what for what, _, _ in told}
+    progress = [done for _, done, _ in told]
+    assert progress == sorted(progress)
+    assert {total for _, _, total in told} == {told[-1][2]}
+    assert progress[-1] == told[-1][2] - 1
 
-    assert found == [Finding("ninety_percent", "Not 90 % is wrong.", "task 7", "is 90 % wrong")]
-    assert [done for _, done, _ in seen] == list(range(len(seen)))
-    assert seen[-1] == ("ninety_percent", len(seen) - 1, len(seen))
+
+def test_a_file_says_how_each_invariant_is_run(tmp_path: Path) -> None:
+    own = tmp_path / "own.sql"
+    own.write_text(
+        "-- money invariant: a\n-- A is.\n-- walk: credits_account.id by 5\nSELECT 1;\n"
+        "-- invariant: b\n-- B is,\n-- too.\n-- only in a full audit\nSELECT 2;\n"
+    )
+
+    assert audit.read(own) == [
+        Invariant(
+            "a", "A is.", "SELECT 1", is_of_money=True, walk=Walk("credits_account", "id", 5)
+        ),
+        Invariant("b", "B is, too.", "SELECT 2", only_in_full=True),
+    ]
 
 
 def test_a_file_that_breaks_everywhere_gives_a_bounded_number_of_findings(tmp_path: Path) -> None:
@@ -315,9 +709,11 @@ def test_a_file_that_breaks_everywhere_gives_a_bounded_number_of_findings(tmp_pa
     own.write_text(
         "-- invariant: many\n-- Many.\n"
         "SELECT n::text AS subject, '' AS wrong FROM generate_series(1, 1000) AS n;\n"
+        "-- invariant: many_chunks\n-- Many.\n-- walk: credits_account.id by 1\n"
+        "SELECT id::text AS subject, '' AS wrong FROM credits_account, generate_series(1, 99);\n"
     )
 
-    assert len(audit.run([own])) == audit.MAX_FINDINGS
+    assert len(audit.run([own])) == 2 * audit.MAX_FINDINGS
 
 
 @pytest.mark.parametrize(

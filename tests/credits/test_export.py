@@ -172,7 +172,7 @@ def test_people_at_a_terminal_see_how_far_it_is(
     text = file.read_text()
     entries, lines = text.count('"type":"entry"'), text.count("\n")
     assert ended == verifier.RIGHT
-    assert f"] {entries}/{entries} entries" in watched.getvalue()
+    assert f"] {entries:,} of {entries:,} entries, 0 s left" in watched.getvalue()
     assert f"{lines} lines" in verified.getvalue()
 
 

@@ -1,4 +1,7 @@
-"""Every rule of the database, tried with SQL past the ledger's functions."""
+"""Every rule of the database, tried as its owner with SQL past the ledger's functions.
+
+What its own role keeps the application from is in `test_roles`.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +34,7 @@ from tests.credits.cast import (
     wait_until_settled,
 )
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("owner")
 
 POSTING = (
     "INSERT INTO credits_posting (id, kind, reference, digest, epoch) VALUES (%s, %s, %s, %s, 1)"

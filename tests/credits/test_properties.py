@@ -1,410 +1,298 @@
-"""Random calls against an independent model that predicts every result, refusal and balance."""
+"""Random calls against an independent model that predicts every result and every refusal."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
-from uuid import uuid4
+from typing import Any
 
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from django.db import connection, transaction
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-
-from credits import audit, escrow, ledger
-from credits.errors import (
-    AccountClosed,
-    AlreadyReversed,
-    EscrowEmpty,
-    EscrowMismatch,
-    InsufficientCredits,
-    InvalidLegs,
-    LedgerError,
-    ReferenceReused,
-    UnknownPosting,
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
 )
-from credits.ledger import Leg, NewPosting, Posted
-from tests.credits.cast import a_wallet, unique
+
+from credits import audit, ledger, rollup
+from tests.builders.at_once import Work, a_crew
+from tests.credits.calls import (
+    FEES,
+    ISSUANCE,
+    Account,
+    Balances,
+    Names,
+    RollUp,
+    Write,
+)
+from tests.credits.cast import wait_until_settled
+from tests.credits.compared import Attempt, Books, attempt
+from tests.credits.drawing import Cast, Drawn, Requests, Thrown
+from tests.credits.model import Model
 
 pytestmark = pytest.mark.usefixtures("db")
 
-WALLETS = 3
-WORKS = 3
-OPENING = 50
-
-
-# --- Calls: what Hypothesis draws; wallets, works and references are small numbers ----------------
-
-
-@dataclass(frozen=True)
-class Move:
-    """A posting over wallets; the first gives what the others get."""
-
-    reference: int
-    amounts: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Batch:
-    moves: tuple[Move, ...]
-
-
-@dataclass(frozen=True)
-class Fund:
-    reference: int
-    work: int
-    wallet: int
-    amount: int
-
-
-@dataclass(frozen=True)
-class Allocate:
-    reference: int
-    work: int
-    child: int
-    amount: int
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    reference: int
-    work: int
-    wallet: int
-    amount: int
-
-
-@dataclass(frozen=True)
-class Settle:
-    """Pays the wallets; *short* is by how much the parts miss what is held at the time."""
-
-    work: int
-    wallets: frozenset[int]
-    short: int
-
-
-@dataclass(frozen=True)
-class Refund:
-    work: int
-    wallet: int
-
-
-@dataclass(frozen=True)
-class Reverse:
-    reference: int
-    reversed: int
-
-
-Call = Move | Batch | Fund | Allocate | Withdraw | Settle | Refund | Reverse
-
-wallets = st.integers(0, WALLETS - 1)
-works = st.integers(0, WORKS - 1)
-references = st.integers(0, 11)
-amounts = st.integers(1, 40)
-moves = st.builds(
-    Move,
-    references,
-    st.lists(
-        st.tuples(wallets, st.integers(-3, 30)),
-        min_size=1,
-        max_size=3,
-        unique_by=lambda leg: leg[0],
-    ).map(tuple),
-)
-calls = st.one_of(
-    moves,
-    st.builds(Batch, st.lists(moves, min_size=1, max_size=4).map(tuple)),
-    st.builds(Fund, references, works, wallets, amounts),
-    st.builds(Allocate, references, works, works, amounts),
-    st.builds(Withdraw, references, works, wallets, amounts),
-    st.builds(Settle, works, st.frozensets(wallets, min_size=1), st.sampled_from([0, 0, 0, 1, -1])),
-    st.builds(Refund, works, wallets),
-    st.builds(Reverse, references, references),
+EXAMPLES = 500
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 
-OPENINGS: list[Call] = [Fund(100 + work, work, work, 30) for work in range(WORKS - 1)]
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cast = Cast()
+        self.books = Books()
+
+    def open_the_books(self) -> None:
+        with transaction.atomic():
+            for call in self.cast.opening():
+                self.books.ask(call)
+            for call in self.cast.gifts(self.model):
+                self.books.ask(call)
+
+    @property
+    def model(self) -> Model:
+        return self.books.model
 
 
-# --- The model: names for accounts, plain integers, no database -----------------------------------
+class InOneThread(Machine):
+    """One call after the other, in transactions of the caller's that commit or roll back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Write] = []
+        self.open = ExitStack()
+        self.before: Model | None = None
+        self.derived_before = {one: _entries_of(one) for one in (ISSUANCE, FEES)}
+
+    @initialize()
+    def open_books(self) -> None:
+        self.model.transaction += 1
+        self.open_the_books()
+
+    def requests(self, data: st.DataObject) -> Requests:
+        return Requests(Drawn(data), self.model, self.cast)
+
+    def write(self, call: Write) -> None:
+        self.asked.append(call)
+        if self.before is None:
+            self.model.transaction += 1
+        self.books.ask(call)
+
+    # --- The caller's transaction -----------------------------------------------------------------
+
+    @precondition(lambda self: self.before is None)
+    @rule()
+    def begin(self) -> None:
+        self.model.transaction += 1
+        self.before = self.model.copy()
+        self.open.enter_context(transaction.atomic())
+
+    @precondition(lambda self: self.before is not None)
+    @rule()
+    def commit(self) -> None:
+        self.before = None
+        self.open.close()
+
+    @precondition(lambda self: self.before is not None)
+    @rule()
+    def roll_back(self) -> None:
+        assert self.before is not None
+        transaction.set_rollback(True)
+        self.open.close()
+        self.model.go_back_to(self.before)
+        self.before = None
+
+    # --- Calls ------------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def post(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).post())
+
+    @rule(data=st.data())
+    def post_many(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).post_many())
+
+    @rule(data=st.data())
+    def reverse(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).reverse())
+
+    @rule(data=st.data())
+    def open_account(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).open_account())
+
+    @rule(data=st.data())
+    def close_account(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).close_account())
+
+    @rule(data=st.data())
+    def fund(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).fund())
+
+    @rule(data=st.data())
+    def allocate(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).allocate())
+
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).withdraw())
+
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).settle())
+
+    @rule(data=st.data())
+    def refund(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).refund())
+
+    @rule()
+    def roll_up(self) -> None:
+        self.write(RollUp())
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def ask_again(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).one_of(self.asked))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def ask_for_something_else(self, data: st.DataObject) -> None:
+        requests = self.requests(data)
+        self.write(requests.differently(requests.one_of(self.asked)))
+
+    @rule(data=st.data())
+    def ask_for_what_cannot_be(self, data: st.DataObject) -> None:
+        requests = self.requests(data)
+        self.write(requests.spoilt(requests.write()))
+
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        self.books.ask(self.requests(data).read())
+
+    @rule()
+    def note_the_time(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            self.model.note(cursor.fetchone()[0])
+
+    # --- What is true after every step ------------------------------------------------------------
+
+    @invariant()
+    def balances_are_as_predicted(self) -> None:
+        self.books.ask(Balances(tuple(self.model.accounts)))
+
+    def teardown(self) -> None:
+        if self.before is not None:
+            self.roll_back()
+        self.books.ask_for_all_lines()
+        for account in (ISSUANCE, FEES):
+            self.lines_of_a_derived_account_are_a_beginning(account)
+
+    def lines_of_a_derived_account_are_a_beginning(self, account: Account) -> None:
+        """Compare its lines so far with the model's; those not settled yet are missing at the end.
+
+        They stand in the order of transactions, and within one in that of the postings' ids.
+        """
+        before = self.derived_before[account]
+        mine = sorted(
+            (
+                posting.transaction,
+                self.books.names.posting(posting.name),
+                dict(posting.legs)[account],
+            )
+            for posting in self.model.postings.values()
+            if account in dict(posting.legs)
+        )
+        balance = self.model.accounts[account].balance - sum(amount for _, _, amount in mine)
+        expected = []
+        for seq, (_, posting, amount) in enumerate(mine, start=before + 1):
+            balance += amount
+            expected.append((seq, posting, amount, balance))
+        lines = [
+            (line.seq, line.posting_id, line.amount, line.balance_after)
+            for line in ledger.statement(self.books.names.account(account), limit=len(mine) or 1)[
+                ::-1
+            ]
+            if line.seq > before
+        ]
+        assert lines == expected[: len(lines)]
 
 
-class Refused(Exception):
-    """What the model expects the ledger to raise."""
+def _entries_of(account: Account) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM credits_entry WHERE account_id = %s AND seq IS NULL",
+            [Names().account(account)],
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
 
-    def __init__(self, error: type[LedgerError]) -> None:
-        super().__init__(error.__name__)
-        self.error = error
+
+def test_every_call_does_what_an_independent_model_predicts() -> None:
+    run_state_machine_as_test(InOneThread, settings=settings(SETTINGS, stateful_step_count=20))
+
+    wait_until_settled()
+    rollup.roll_up()
+    assert audit.run() == []
 
 
-@dataclass
-class Model:
-    balances: dict[str, int]
-    closed: set[str] = field(default_factory=set)
-    opened: list[str] = field(default_factory=list)  # escrows, in the order of their ids
-    requests: dict[str, object] = field(default_factory=dict)
-    legs: dict[str, dict[str, int]] = field(default_factory=dict)
-    reversed: set[str] = field(default_factory=set)
+class InSeveralThreads(Machine):
+    """Several calls at the same moment, as if one came after the other in some order."""
 
-    def snapshot(self) -> "Model":
-        return Model(
-            dict(self.balances),
-            set(self.closed),
-            list(self.opened),
-            dict(self.requests),
-            dict(self.legs),
-            set(self.reversed),
+    at_once: Callable[[Sequence[Work]], list[object]]
+
+    @initialize()
+    def open_books(self) -> None:
+        self.open_the_books()
+
+    # Hypothesis could not follow choices that depend on what threads did.
+    @rule(chance=st.randoms(use_true_random=True))
+    def call_at_once(self, chance: random.Random) -> None:
+        requests = Requests(Thrown(chance), self.model, self.cast)
+        first = requests.write()
+        others = [self.an_attempt(requests) for _ in range(requests.number(1, 2))]
+        attempts = [Attempt(first, pause=self.pause(requests)), *others]
+        if requests.number(0, 3) == 0:
+            again = requests.one_of([first, requests.differently(first)])
+            attempts.append(Attempt(again))
+
+        results = self.at_once([partial(attempt, one, self.books.names) for one in attempts])
+
+        self.books.explain(attempts, results)
+
+    def an_attempt(self, requests: Requests) -> Attempt:
+        return Attempt(
+            requests.read() if requests.number(0, 9) == 0 else requests.write(),
+            commits=requests.number(0, 5) > 0,
+            pause=self.pause(requests),
         )
 
-    def order(self, account: str) -> tuple[int, int]:
-        """Accounts in the order of their ids: issuance, wallets, then escrows as they opened."""
-        if account in self.opened:
-            return (2, self.opened.index(account))
-        return (0, 0) if account == "issuance" else (1, int(account.removeprefix("wallet")))
+    def pause(self, requests: Requests) -> float:
+        return requests.one_of([0.0, 0.0005, 0.002])
 
-    def post(  # noqa: C901 - the ledger's rules, in the order in which they are asked
-        self, reference: str, request: object, legs: dict[str, int], ends: str = ""
-    ) -> bool:
-        """Apply a posting; return whether it repeats an earlier one."""
-        if reference in self.requests:
-            if self.requests[reference] == request:
-                return True
-            raise Refused(EscrowEmpty if ends else ReferenceReused)
-        for account in sorted(legs, key=self.order):
-            if account == "issuance":
-                continue
-            after = self.balances[account] + legs[account]
-            if account == ends and (account in self.closed or not self.balances[account]):
-                raise Refused(EscrowEmpty)
-            if account == ends and after != 0:
-                raise Refused(EscrowMismatch)
-            if account in self.closed:
-                raise Refused(AccountClosed)
-            if after < 0:
-                raise Refused(InsufficientCredits)
-        for account, amount in legs.items():
-            self.balances[account] += amount
-        if ends:
-            self.closed.add(ends)
-        self.requests[reference] = request
-        self.legs[reference] = legs
-        return False
-
-    def move(self, call: Move) -> bool:
-        legs = {f"wallet{wallet}": amount for wallet, amount in call.amounts}
-        if 0 in legs.values():
-            raise Refused(InvalidLegs)
-        total = sum(legs.values())
-        if total == 0 and len(legs) < 2:
-            raise Refused(InvalidLegs)
-        if total != 0:
-            legs["issuance"] = -total
-        return self.post(f"r{call.reference}", call, legs)
-
-    def open(self, work: int) -> str:
-        name = f"work{work}"
-        if name not in self.opened:
-            self.opened.append(name)
-            self.balances[name] = 0
-        return name
-
-    def opened_escrow(self, work: int) -> str:
-        if f"work{work}" not in self.opened:
-            raise Refused(EscrowEmpty)
-        return f"work{work}"
-
-    def apply(self, call: Call) -> list[bool]:  # noqa: C901, PLR0911 - a case for each call
-        """Apply *call*; return for each posting whether it is a repetition."""
-        match call:
-            case Move():
-                return [self.move(call)]
-            case Batch(moves=all_moves):
-                # What is malformed is found before anything is posted.
-                if any(0 in dict(one.amounts).values() for one in all_moves):
-                    raise Refused(InvalidLegs)
-                return self.batch(all_moves)
-            case Fund(reference, work, wallet, amount):
-                legs = {f"wallet{wallet}": -amount, self.open(work): amount}
-                return [self.post(f"r{reference}", call, legs)]
-            case Allocate(reference, work, child, amount):
-                escrow_of_work = self.opened_escrow(work)
-                if work == child:
-                    raise Refused(InvalidLegs)
-                legs = {escrow_of_work: -amount, self.open(child): amount}
-                return [self.post(f"r{reference}", call, legs)]
-            case Withdraw(reference, work, wallet, amount):
-                legs = {self.opened_escrow(work): -amount, f"wallet{wallet}": amount}
-                return [self.post(f"r{reference}", call, legs)]
-            case Settle(work, _, _):
-                name, parts = self.opened_escrow(work), self.parts(call)
-                legs = {f"wallet{wallet}": part for wallet, part in parts.items()}
-                legs[name] = -sum(parts.values())
-                return [self.post(f"end{work}", parts, legs, ends=name)]
-            case Refund(work, wallet):
-                name = self.opened_escrow(work)
-                held = self.balances[name]
-                legs = {name: -held, f"wallet{wallet}": held}
-                return [self.post(f"end{work}", ("refund", wallet), legs, ends=name)]
-            case Reverse(reference, taken):
-                original = f"r{taken}"
-                if original not in self.legs:
-                    raise Refused(UnknownPosting)
-                legs = {account: -amount for account, amount in self.legs[original].items()}
-                if f"r{reference}" not in self.requests and original in self.reversed:
-                    raise Refused(AlreadyReversed)
-                replayed = self.post(f"r{reference}", ("reverse", taken), legs)
-                self.reversed.add(original)
-                return [replayed]
-
-    def batch(self, all_moves: tuple[Move, ...]) -> list[bool]:
-        """Apply moves one after the other; a batch locks at once but means the same."""
-        # References are compared first, floors afterwards.
-        kept: dict[str, object] = dict(self.requests)
-        for one in all_moves:
-            if kept.setdefault(f"r{one.reference}", one) != one:
-                raise Refused(ReferenceReused)
-        return [self.move(one) for one in all_moves]
-
-    def parts(self, call: Settle) -> dict[int, int]:
-        """Divide what is held, missing it by *short*; each wallet gets at least 1."""
-        total = max(self.balances.get(f"work{call.work}", 0) - call.short, len(call.wallets))
-        first, *others = sorted(call.wallets)
-        return {first: total - len(others)} | dict.fromkeys(others, 1)
+    def teardown(self) -> None:
+        self.books.ask_for_all_lines()
 
 
-# --- The ledger, called the same way --------------------------------------------------------------
+def test_calls_at_the_same_moment_are_as_if_one_came_after_the_other() -> None:
+    with a_crew(4) as at_once:
+        machine: type[Any] = type(
+            "Threads", (InSeveralThreads,), {"at_once": staticmethod(at_once)}
+        )
+        run_state_machine_as_test(
+            machine,
+            # What threads did once they may not do again, so there is nothing to make smaller.
+            settings=settings(SETTINGS, stateful_step_count=5, phases=[Phase.generate]),
+        )
 
-
-class Market:
-    def __init__(self) -> None:
-        self.wallets = [a_wallet(OPENING) for _ in range(WALLETS)]
-        self.name = unique("")
-        self.made: dict[int, Posted] = {}
-
-    def reference(self, number: int) -> str:
-        return f"r{number}{self.name}"
-
-    def work(self, number: int) -> str:
-        return f"work{number}{self.name}"
-
-    def posting(self, call: Move) -> NewPosting:
-        legs = [Leg(self.wallets[wallet], amount) for wallet, amount in call.amounts]
-        total = sum(leg.amount for leg in legs)
-        if total != 0:
-            legs.append(Leg(ledger.ISSUANCE, -total))
-        return NewPosting(reference=self.reference(call.reference), kind="move", legs=legs)
-
-    def replays(self, call: Call, model: Model) -> list[bool]:
-        return [one.replayed for one in self.call(call, model)]
-
-    def call(self, call: Call, model: Model) -> list[Posted]:
-        with transaction.atomic():
-            posted = self._call(call, model)
-        if not isinstance(call, Settle | Refund | Batch):
-            self.made[call.reference] = posted[0]
-        if isinstance(call, Batch):
-            for one, made in zip(call.moves, posted, strict=True):
-                self.made[one.reference] = made
-        return posted
-
-    def _call(self, call: Call, model: Model) -> list[Posted]:  # noqa: PLR0911 - the same
-        match call:
-            case Move():
-                new = self.posting(call)
-                return [ledger.post(reference=new.reference, kind=new.kind, legs=new.legs)]
-            case Batch(moves=all_moves):
-                return ledger.post_many([self.posting(one) for one in all_moves])
-            case Fund(reference, work, wallet, amount):
-                return [
-                    escrow.fund(
-                        work=self.work(work),
-                        owner=None,
-                        source=self.wallets[wallet],
-                        amount=amount,
-                        reference=self.reference(reference),
-                    )
-                ]
-            case Allocate(reference, work, child, amount):
-                return [
-                    escrow.allocate(
-                        work=self.work(work),
-                        child=self.work(child),
-                        owner=None,
-                        amount=amount,
-                        reference=self.reference(reference),
-                    )
-                ]
-            case Withdraw(reference, work, wallet, amount):
-                return [
-                    escrow.withdraw(
-                        work=self.work(work),
-                        to=self.wallets[wallet],
-                        amount=amount,
-                        reference=self.reference(reference),
-                    )
-                ]
-            case Settle(work, _, _):
-                parts = model.parts(call)
-                return [
-                    escrow.settle(
-                        work=self.work(work),
-                        parts={self.wallets[wallet]: part for wallet, part in parts.items()},
-                    )
-                ]
-            case Refund(work, wallet):
-                return [escrow.refund(work=self.work(work), to=self.wallets[wallet])]
-            case Reverse(reference, taken):
-                made = self.made.get(taken)
-                return [
-                    ledger.reverse(
-                        made.id if made else uuid4(), reference=self.reference(reference)
-                    )
-                ]
-
-    def balances(self) -> dict[str, int]:
-        accounts = {f"wallet{place}": wallet for place, wallet in enumerate(self.wallets)}
-        for number in range(WORKS):
-            found = escrow.find(self.work(number))
-            if found is not None:
-                accounts[f"work{number}"] = found
-        held = ledger.balances(accounts.values())
-        return {name: held[account] for name, account in accounts.items()}
-
-
-def outcome_of(call: Callable[[], list[bool]]) -> list[bool] | type[Exception]:
-    try:
-        return call()
-    except Refused as refusal:
-        return refusal.error
-    except LedgerError as error:
-        return type(error)
-
-
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(st.permutations(OPENINGS), st.lists(calls, min_size=12, max_size=40))
-def test_the_ledger_does_what_an_independent_model_predicts(
-    openings: list[Call], calls_after: list[Call]
-) -> None:
-    # A market where nothing is funded refuses almost everything; repeated calls are replays.
-    sequence = openings + calls_after + calls_after[:2]
-    model = Model({f"wallet{place}": OPENING for place in range(WALLETS)} | {"issuance": 0})
-    with transaction.atomic():
-        market = Market()
-        for call in sequence:
-            after = model.snapshot()
-
-            expected = outcome_of(partial(after.apply, call))
-            actual = outcome_of(partial(market.replays, call, model))
-
-            assert actual == expected, call
-            if not isinstance(expected, type):
-                model = after
-    open_balances = {name: held for name, held in model.balances.items() if name != "issuance"}
-    assert market.balances() == open_balances
-    for place, wallet in enumerate(market.wallets):
-        lines = ledger.statement(wallet, limit=1_000)
-        assert lines[0].balance_after == model.balances[f"wallet{place}"]
-        assert sum(line.amount for line in lines) == lines[0].balance_after
+    wait_until_settled()
+    rollup.roll_up()
     assert audit.run() == []

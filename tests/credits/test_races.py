@@ -2,13 +2,16 @@
 
 import random
 import threading
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
+from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import connection, transaction
 
 from credits import escrow
-from credits.errors import EscrowEmpty, InsufficientCredits, ReferenceReused
+from credits.errors import EscrowEmpty, ReferenceReused
 from credits.ledger import (
     FEES,
     AccountId,
@@ -21,10 +24,13 @@ from credits.ledger import (
     open_account,
     post,
     post_many,
+    reverse,
     statement,
 )
+from tests.builders.at_once import a_crew, together
 from tests.credits.cast import (
     a_wallet,
+    in_a_transaction,
     pay,
     posting,
     run_together,
@@ -177,41 +183,77 @@ def test_an_account_is_not_closed_under_a_credit() -> None:
         assert balance(bo) == (1 if isinstance(paid, Posted) else 0)
 
 
-def shuffled_postings(accounts: list[AccountId], seed: int) -> list[NewPosting]:
-    """Return postings over several accounts each, named in an order of their own."""
-    chance = random.Random(seed)  # noqa: S311 - a test's dice
-    made = []
-    for _ in range(25):
-        chosen = chance.sample(accounts, chance.randint(2, len(accounts)))
-        legs = [Leg(account, 1) for account in chosen[1:]]
-        legs.insert(chance.randrange(len(chosen)), Leg(chosen[0], 1 - len(chosen)))
-        made.append(NewPosting(reference=unique("mix"), kind="transfer", legs=legs))
-    return made
+def test_the_same_reversal_many_times_at_once_undoes_once_and_answers_all() -> None:
+    ada, bo = a_wallet(100), a_wallet()
 
+    with a_crew(6) as at_once:
+        for _ in range(30):
+            paid, reference = pay(ada, bo, 10), unique("reversal")
 
-def test_opposing_postings_never_deadlock() -> None:
-    accounts = [a_wallet(10_000) for _ in range(6)]
-
-    def one_at_a_time(seed: int) -> int:
-        for new in shuffled_postings(accounts, seed):
-            # Each in a transaction of its own, so that only the ledger decides the lock order.
-            (outcome,) = run_together(
-                partial(post, reference=new.reference, kind=new.kind, legs=new.legs)
+            outcomes = at_once(
+                [partial(in_a_transaction, partial(reverse, paid.id, reference=reference))] * 6
             )
-            assert isinstance(outcome, Posted), outcome
-        return seed
 
-    def all_at_once(seed: int) -> int:
-        return len(post_many(shuffled_postings(accounts, seed)))
+            assert kinds_of(outcomes) == ["Posted"] * 6
+            posted = [outcome for outcome in outcomes if isinstance(outcome, Posted)]
+            assert len({one.id for one in posted}) == 1
+            assert sorted(one.replayed for one in posted) == [False] + [True] * 5
+            assert balances([ada, bo]) == {ada: 100, bo: 0}
 
-    outcomes = run_together(
-        *(partial(one_at_a_time, seed) for seed in range(4)),
-        *(partial(all_at_once, seed) for seed in range(4, 8)),
-    )
 
-    assert not any(isinstance(one, OperationalError | InsufficientCredits) for one in outcomes)
-    assert outcomes == [0, 1, 2, 3, 25, 25, 25, 25]
-    assert sum(balances(accounts).values()) == 60_000
+# --- Deadlocks ------------------------------------------------------------------------------------
+
+OPPOSING = 20_000
+OTHERS = 3_000
+THREADS = 4
+BATCH = 25
+# How many of each thread are not in batches: most, as long as the test takes seconds.
+ALONE = 3_500
+
+
+def opposing_postings(accounts: list[AccountId], thread: int) -> Iterator[NewPosting]:
+    """Yield postings between several accounts each, named in an order of their own."""
+    chance = random.Random(thread)  # noqa: S311 - a test's dice
+    while True:
+        payer, *payees = chance.sample(accounts, chance.randint(2, 4))
+        legs = [*(Leg(payee, 1) for payee in payees), Leg(payer, -len(payees))]
+        chance.shuffle(legs)
+        yield NewPosting(reference=unique("opposing"), kind="transfer", legs=legs)
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def test_twenty_thousand_opposing_postings_never_deadlock() -> None:
+    # Beside many others, as in a market: with a handful, a plan that walks through all accounts in
+    # the order of their ids is cheapest, and hides in which order it would lock them.
+    with transaction.atomic():
+        for _ in range(OTHERS):
+            open_account(kind="wallet", owner=uuid4())
+    accounts, before = [a_wallet(100_000) for _ in range(6)], deadlocks()
+
+    def post_in_turn(thread: int) -> int:
+        """Each in a transaction of its own, so that only the ledger decides the order of locks."""
+        new, made = opposing_postings(accounts, thread), 0
+        while made < OPPOSING // THREADS:
+            with transaction.atomic():
+                if made < ALONE:
+                    one = next(new)
+                    post(reference=one.reference, kind=one.kind, legs=one.legs)
+                    made += 1
+                else:
+                    made += len(post_many(list(islice(new, BATCH))))
+        return made
+
+    outcomes = together([partial(post_in_turn, thread) for thread in range(THREADS)])
+
+    assert outcomes == [OPPOSING // THREADS] * THREADS
+    assert deadlocks() == before
+    assert sum(balances(accounts).values()) == 600_000
 
 
 def test_entries_written_at_once_are_numbered_without_gaps_and_in_the_order_of_time() -> None:

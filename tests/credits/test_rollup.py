@@ -41,6 +41,7 @@ from tests.credits.cast import (
     wait_until_settled,
     wait_until_somebody_waits,
 )
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -294,7 +295,7 @@ def test_a_roll_up_does_not_make_postings_wait() -> None:
 
 
 def raise_epoch() -> int:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT credits_raise_epoch()")
         (epoch,) = cursor.fetchone()
     assert isinstance(epoch, int)
@@ -305,8 +306,7 @@ def test_after_an_epoch_is_raised_everything_before_it_is_folded() -> None:
     sink = a_derived_account()
     give_each(sink, 1, 2)
 
-    with transaction.atomic():
-        raise_epoch()
+    raise_epoch()
     give_each(sink, 10)
     wait_until_settled()
     roll_up()
@@ -359,7 +359,7 @@ def test_a_restored_copy_can_be_read_and_folded_before_its_epoch_is_raised() -> 
     sink = a_derived_account()
     give_each(sink, 1, 2)
 
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE credits_epoch SET system_identifier = 1")
         with pytest.raises(DatabaseRestored):
             give(sink, 4)
@@ -480,7 +480,7 @@ def test_an_entry_that_is_dated_before_older_ones_is_found_by_its_time() -> None
     day = timedelta(days=1)
 
     # The machine's clock ran back a day while the second fold's entry was written.
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(
             "UPDATE credits_entry SET created_at = created_at - interval '1 day'"
@@ -507,11 +507,15 @@ def test_an_entry_that_is_dated_before_older_ones_is_found_by_its_time() -> None
 def test_the_migrations_go_back_and_forth_with_money_in_the_books() -> None:
     sink = a_folded_account([[1], [2], [4]], {0, 1})
 
-    with transaction.atomic():
+    with as_owner(), transaction.atomic():
         call_command("migrate", "credits", "0001", verbosity=0)
         assert fold_tables() == []
-        give(sink, 8)
         with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT credits_post(gen_random_uuid(), %s, 'grant', sha256(''), '', '', NULL,"
+                " ARRAY[1, %s]::bigint[], ARRAY[-8, 8]::bigint[], NULL)",
+                [unique("old"), sink],
+            )
             cursor.execute(
                 "SELECT sum(amount) FROM credits_statement(%s, NULL, 9, NULL, NULL, NULL)", [sink]
             )

@@ -25,6 +25,7 @@ from tests.credits.cast import (
     unique,
     wait_until_settled,
 )
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -253,7 +254,7 @@ def test_transaction_ids_are_ordered_as_numbers_not_as_texts(
     made = [uuid4() for _ in range(4)]
 
     # Four postings of a past epoch, in transactions 9, 10, 99 and 100.
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL credits.writing = 'on'")
         cursor.execute("SELECT credits_raise_epoch(), credits_raise_epoch()")
         past, _ = cursor.fetchone()
@@ -363,7 +364,7 @@ def findings_after(sql: str, first: int) -> list[str]:
 
     It is undone.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql)
         subjects = [finding.subject for finding in seals.check(first=first)]
@@ -374,7 +375,7 @@ def findings_after(sql: str, first: int) -> list[str]:
 def test_there_is_no_proof_from_a_block_that_was_tampered_with() -> None:
     books = SealedBooks()
 
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("UPDATE credits_posting SET memo = 'another' WHERE id = %s", [books.paid.id])
         with pytest.raises(SealBroken) as broken:

@@ -4,6 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from tests.builders.work import a_submitted_delivery
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,7 @@ def test_what_was_delivered_never_changes(sql: str) -> None:
     delivery = a_submitted_delivery()
 
     with (
+        as_owner(),
         pytest.raises(IntegrityError, match="deliver again instead"),
         transaction.atomic(),
         connection.cursor() as cursor,

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from psycopg import errors
 
 from tests.embedded.instances import (
     STOP_SECONDS,
@@ -32,6 +33,8 @@ def test_an_instance_serves_alone_on_its_folder_and_leaves_no_process_behind(
         with psycopg.connect(addresses["database_url"]) as session:
             version = session.info.server_version
             tables = session.execute("SELECT count(*) FROM django_migrations").fetchone()
+            with pytest.raises(errors.InsufficientPrivilege):
+                session.execute("UPDATE credits_account SET balance = 1")
         with redis.Redis.from_url(addresses["broker_url"]) as broker:
             answered = broker.ping()
         tree = instance.tree()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import errors
 
-from marketplace.embedded.postgres import Postgres
+from marketplace.embedded.postgres import APPLICATION, Postgres
 from marketplace.embedded.processes import ServerFailed
 from tests.embedded.instances import ROOT
 
@@ -26,6 +27,34 @@ def test_what_was_committed_survives_a_stop_in_a_hurry(place: Path) -> None:
     server.stop()
 
     assert kept == (1,)
+
+
+def test_the_application_owns_nothing_also_in_a_cluster_of_an_earlier_version(place: Path) -> None:
+    server = Postgres(place / "postgres", place / "postgres.log")
+    server.start()
+    server.ensure_database("hansa")
+    with psycopg.connect(server.url("hansa"), autocommit=True) as session:
+        session.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        session.execute(f"DROP ROLE {APPLICATION}")
+    server.stop()
+    # As `initdb --auth-local=peer` leaves them.
+    (server.data / "pg_hba.conf").write_text("local all all peer\n")
+    (server.data / "pg_ident.conf").write_text("")
+
+    server.start()
+    with psycopg.connect(server.url("hansa"), autocommit=True) as session:
+        kept = session.execute("SELECT one FROM kept").fetchone()
+    with psycopg.connect(server.application_url("hansa")) as session:
+        facts = session.execute(
+            "SELECT rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication FROM pg_roles"
+            " WHERE rolname = current_user"
+        ).fetchone()
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute("SELECT one FROM kept")
+    server.stop()
+
+    assert kept == (1,)
+    assert facts == (APPLICATION, False, False, False, False)
 
 
 def test_a_long_folder_name_still_has_a_socket(place: Path) -> None:

@@ -15,6 +15,7 @@ from marketplace.foundation.ids import new_id
 from marketplace.participants.models import Participant
 from tests.builders.people import a_handle, a_person
 from tests.builders.work import everything_handled, feeds_caught_up
+from tests.owner import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +73,7 @@ def test_what_happened_is_not_edited(sql: str) -> None:
     event = told(a_person())
 
     with (
+        as_owner(),
         pytest.raises(IntegrityError, match="append-only"),
         transaction.atomic(),
         connection.cursor() as cursor,

@@ -10,7 +10,8 @@ from marketplace.participants.models import Participant
 from tests.builders.assets import a_skill
 from tests.builders.people import a_person
 from tests.builders.work import a_claimed_task, a_submitted_delivery, a_task, an_exact_check
-from tests.web.reading import Answer, elements_of, signed_in, text_of
+from tests.credits.books import seal_everything
+from tests.web.reading import Answer, elements_of, links_of, signed_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +21,8 @@ OPEN_TO_ALL = (
     "/tasks?q=price&state=open&tag=csv&min_bounty=1&ordering=-bounty",
     "/assets",
     "/assets?q=price&kind=skill",
+    "/seals",
+    "/seals?first=1&last=2",
     "/problems/",
     "/problems/insufficient_credits",
     "/accounts/login/",
@@ -29,6 +32,7 @@ SIGNED_IN = (
     "/tasks/new",
     "/wallet",
     "/wallet?account=pending",
+    "/wallet?kind=transfer&since=2026-01-01&until=2026-01-31",
     "/assets/new",
     "/notifications",
     "/keys",
@@ -54,7 +58,14 @@ def of_things(person: Participant) -> list[str]:
         asset,
         f"{asset}/{skill.number}",
         f"/people/{person.handle}",
+        the_proof_of_a_line(person),
     ]
+
+
+def the_proof_of_a_line(person: Participant) -> str:
+    seal_everything()
+    links = links_of(signed_in(person).get("/wallet"))
+    return next(link for link in links if link.endswith("/proof"))
 
 
 @functools.cache  # made once, read by several tests
@@ -126,6 +137,7 @@ def test_a_visitor_is_asked_to_sign_in_and_led_back(path: str) -> None:
         "/people/nobody-has-this",
         "/people/%00",
         "/problems/nope",
+        "/seals/nope",
     ],
 )
 def test_what_does_not_exist_is_a_page_that_says_so(path: str) -> None:
@@ -145,6 +157,7 @@ def test_what_does_not_exist_is_a_page_that_says_so(path: str) -> None:
         "/tasks?q=%00",
         "/assets?kind=nope",
         "/assets?cursor=nope",
+        "/seals?first=nope",
     ],
 )
 def test_a_filter_that_is_not_valid_is_a_400_that_says_why(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Wallet, notifications, keys and profiles."""
+"""Notifications, keys and profiles."""
 
 import pytest
 from django.test import Client
@@ -6,62 +6,15 @@ from django.test import Client
 from marketplace.participants import keys
 from marketplace.participants.models import ApiKey
 from marketplace.participants.usecases.edit_profile import edit_profile
-from marketplace.participants.usecases.transfer_credits import transfer_credits
 from tests.builders.people import a_person, an_agent_of, with_key
 from tests.builders.work import (
     a_claimed_task,
-    a_task,
     an_accepted_delivery,
     everything_handled,
 )
-from tests.web.reading import next_link_of, signed_in, text_of, value_of
+from tests.web.reading import signed_in, text_of, value_of
 
 pytestmark = pytest.mark.django_db
-
-
-# --- The wallet -----------------------------------------------------------------------------------
-
-
-def test_the_wallet_shows_what_is_available_escrowed_and_how_it_came() -> None:
-    ada = a_person()
-    task = a_task(ada)
-
-    answer = signed_in(ada).get("/wallet")
-
-    said = text_of(answer)
-    assert "Available 90 credits" in said
-    assert "In escrow for your tasks 10 credits" in said
-    assert f"Bounty: {task.title} -10 90" in said
-    assert "Sign-up grant 100 100" in said
-
-
-def test_lines_of_a_statement_are_paged_without_a_gap() -> None:
-    ada, bo = a_person(), a_person()
-    for n in range(45):
-        transfer_credits(actor=ada, to=bo.handle, amount=10_000 + n)
-
-    balances: list[str] = []
-    path: str | None = "/wallet"
-    while path is not None:
-        answer = signed_in(ada).get(path)
-        balances += [str(line["balance_after"]) for line in answer.context["lines"]]
-        following = next_link_of(answer)
-        path = f"/wallet{following}" if following else None
-
-    assert len(balances) == len(set(balances)) == 46
-
-
-def test_the_statement_as_csv_has_every_line_and_no_formula() -> None:
-    ada, bo = a_person(), a_person()
-    transfer_credits(actor=ada, to=bo.handle, amount=1_000_000, memo="=HYPERLINK(1)")
-
-    answer = signed_in(ada).get("/wallet/statement.csv")
-
-    assert answer["Content-Type"].startswith("text/csv")
-    assert answer["Content-Disposition"].startswith("attachment")
-    lines = answer.content.decode().splitlines()
-    assert len(lines) == 3
-    assert "'=HYPERLINK(1)" in lines[1]
 
 
 # --- Notifications --------------------------------------------------------------------------------

@@ -179,6 +179,7 @@ DECLARE
     now_epoch integer := xid_epoch();
     derived_legs integer := 0;
     named bigint;
+    earlier uuid;
     held bigint;
 BEGIN
     IF 1000 > ANY (p_accounts) THEN
@@ -189,9 +190,17 @@ BEGIN
     -- Waits for a rival with the same reference until it has committed or failed.
     INSERT INTO credits_posting (id, reference, kind, digest, memo, subject, reverses, epoch)
     VALUES (p_id, p_reference, p_kind, p_digest, p_memo, p_subject, p_reverses, now_epoch)
-    ON CONFLICT (reference) DO NOTHING;
+    -- Any conflict: which of the indexes meets a rival first is not said, and a rival with the same
+    -- reversal meets both.
+    ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-        RETURN credits_replayed(p_reference, p_digest, p_ends);
+        earlier := credits_replayed(p_reference, p_digest, p_ends);
+        IF earlier IS NULL THEN
+            RAISE EXCEPTION 'the posting was taken back before, or the id is taken'
+                USING ERRCODE = 'unique_violation', CONSTRAINT = CASE WHEN p_reverses IS NULL
+                    THEN 'credits_posting_pkey' ELSE 'credits_posting_reversed_once' END;
+        END IF;
+        RETURN earlier;
     END IF;
     IF p_amounts IS NULL THEN
         -- How much is held is known only under the lock, and the first row in ascending id may be

@@ -2,11 +2,15 @@
 
 import uuid
 
+import structlog
 from celery import shared_task
 
+from credits.errors import MoneyReadOnly
 from marketplace.delivery.models import CheckRun, Verdict
 from marketplace.delivery.usecases.conclude_checks import conclude_checks
 from marketplace.delivery.verification import runs
+
+log = structlog.get_logger()
 
 SWEEP_LIMIT = 200
 
@@ -27,7 +31,10 @@ def run_check(*, run_id: str) -> None:
 @shared_task
 def conclude(*, delivery_id: str) -> None:
     """Act on the verdicts of a delivery once all required checks have ended."""
-    conclude_checks(delivery_id=uuid.UUID(delivery_id))
+    try:
+        conclude_checks(delivery_id=uuid.UUID(delivery_id))
+    except MoneyReadOnly:
+        log.info("checks.conclusion_waits", delivery=delivery_id)  # the sweep finds it again
 
 
 @shared_task

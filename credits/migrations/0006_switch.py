@@ -1,0 +1,36 @@
+from pathlib import Path
+
+from django.db import migrations, models
+
+SQL = Path(__file__).parent / "sql"
+
+
+def sql_file(name: str) -> migrations.RunSQL:
+    return migrations.RunSQL(
+        (SQL / f"{name}.sql").read_text(), (SQL / f"{name}.reverse.sql").read_text()
+    )
+
+
+# A migration that waits for a lock makes everybody behind it wait; better to fail and retry.
+LOCK_TIMEOUT = migrations.RunSQL("SET LOCAL lock_timeout = '5s'", "SET LOCAL lock_timeout = '5s'")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("credits", "0005_roles")]
+    operations = [
+        LOCK_TIMEOUT,
+        sql_file("0006_switch"),
+        # Unmanaged, as in 0001.
+        migrations.CreateModel(
+            name="Turn",
+            fields=[
+                ("number", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("stops", models.BooleanField()),
+                ("reason", models.TextField()),
+                ("actor", models.TextField()),
+                ("turned_at", models.DateTimeField()),
+            ],
+            options={"db_table": "credits_switch", "managed": False},
+        ),
+        LOCK_TIMEOUT,
+    ]

@@ -1,0 +1,11 @@
+DROP FUNCTION credits_resume_writing;
+DROP FUNCTION credits_stop_writing;
+DROP FUNCTION credits_turn_switch;
+DROP TRIGGER credits_money_is_read_only ON credits_seal;
+DROP TRIGGER credits_money_is_read_only ON credits_fold;
+DROP TRIGGER credits_money_is_read_only ON credits_account;
+DROP TRIGGER credits_money_is_read_only ON credits_entry;
+DROP TRIGGER credits_money_is_read_only ON credits_posting;
+DROP FUNCTION credits_refuse_writing;
+DROP TABLE credits_switch;
+DROP FUNCTION credits_check_turn;

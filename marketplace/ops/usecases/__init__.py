@@ -1,0 +1,1 @@
+"""What staff do, and what the audit does for them."""

@@ -1,0 +1,68 @@
+"""What somebody at a page does next when the market refuses something.
+
+The hint of a problem speaks to programs. Where it names calls, fields or headers, a person reads
+the words from here instead; every other hint serves both.
+"""
+
+from marketplace.api.problems import CATALOGUE
+
+_RELOAD = "Load the page again: it shows what you can do now."
+
+ADVICE = {
+    "account_closed": "Load the page again: the task has ended.",
+    "bad_request": "Go back and try again.",
+    "body_too_large": "Send less at a time.",
+    "busy": "Try again in a moment.",
+    "checks_running": "Wait until they have ended; you will be notified.",
+    "escrow_empty": "Load the page again: the task has ended.",
+    "files_not_used": "Use the version; then its files are open to you.",
+    "illegal_transition": _RELOAD,
+    "insufficient_credits": "Lower the amount, or earn credits first; your wallet shows what you"
+    " can spend.",
+    "internal_error": "Try again later. If it stays, tell the staff the number of this request.",
+    "invalid_cursor": "Begin again with the first page.",
+    "max_charge_required": "Load the page again: it shows the price.",
+    "money_read_only": "Nothing was written, and no limit of time runs meanwhile. You can read"
+    " everything; try again later.",
+    "not_found": "Check the address; what you may not see does not exist for you.",
+    "not_permitted": _RELOAD,
+    "not_sealed_yet": "Look again in a minute: blocks are sealed in the background.",
+    "notice_given": "Wait for its end, or cancel at once and pay the compensation.",
+    "permission_denied": "Sign in again and repeat it.",
+    "price_changed": "Load the page again: it shows the price of now.",
+    "reference_reused": "Load the page again and try once more.",
+    "resubmission_pending": "Wait until the time to deliver again has passed; the task shows it.",
+    "seal_broken": "Tell the staff, please: they have to look at the books.",
+    "terms_changed": "Load the page again, read the terms and claim then.",
+    "throttled": "Wait a minute and try again.",
+    "unknown_asset": "Search the assets for it.",
+    "unknown_file": "The page of the version lists its files.",
+    "unknown_version": "The page of the asset lists its versions.",
+    "validation_error": "Correct what is named here and send it again.",
+    "version_mismatch": "Load the page again and change it there.",
+    "wrong_id_type": "Check the address.",
+}
+# What no page does: there is nothing to say to somebody who looks at one.
+FOR_PROGRAMS_ALONE = frozenset(
+    {
+        "authentication_failed",
+        "idempotency_key_reused",
+        "if_match_required",
+        "insufficient_scope",
+        "invalid_idempotency_key",
+        "length_required",
+        "malformed_json",
+        "method_not_allowed",
+        "not_acceptable",
+        "not_authenticated",
+        "reply_expired",
+        "unsupported_media_type",
+    }
+)
+
+
+def advice_on(code: str) -> str:
+    """Return what a person does about a problem; an empty string where nothing helps."""
+    if code in FOR_PROGRAMS_ALONE or code not in CATALOGUE:
+        return ""
+    return ADVICE.get(code) or CATALOGUE[code].hint
