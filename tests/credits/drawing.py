@@ -146,6 +146,11 @@ def wallets_of(model: Model) -> list[Account]:
     return [account for account, state in model.accounts.items() if state.kind == "wallet"]
 
 
+def whole(amount: object) -> int:
+    """Return the amount of an earlier request; zero where that was no number."""
+    return amount if isinstance(amount, int) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """Draws calls for the state of a model."""
@@ -292,19 +297,19 @@ class Requests:
             case PostMany(postings=(Post() as first, *others)):
                 return PostMany((cast("Post", self.differently(first)), *others))
             case Post(legs=((payer, amount), (payee, other), *others)):
-                legs = ((payer, amount - 1), (payee, other + 1), *others)
+                legs = ((payer, whole(amount) - 1), (payee, whole(other) + 1), *others)
                 return self._changed(call, {"legs": legs}, *texts)
             case Reverse():
                 return replace(call, posting=self.one_of([NEVER_MADE, *self._made()]))
             case Fund() | Allocate():
                 elsewhere: list[dict[str, Any]] = [{"work": self.work()}, {"owner": uuid4()}]
-                return self._changed(call, {"amount": call.amount + 1}, *elsewhere, *texts)
+                more = {"amount": whole(call.amount) + 1}
+                return self._changed(call, more, *elsewhere, *texts)
             case Withdraw():
-                return self._changed(
-                    call, {"amount": call.amount + 1}, {"to": self.account()}, *texts
-                )
+                more = {"amount": whole(call.amount) + 1}
+                return self._changed(call, more, {"to": self.account()}, *texts)
             case Settle():
-                total = sum(amount for _, amount in call.parts)
+                total = sum(whole(amount) for _, amount in call.parts)
                 return self._changed(call, {"parts": ((self.account(), total),)}, *texts)
             case Refund():
                 return self._changed(call, {"to": self.account()}, *texts)
