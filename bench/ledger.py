@@ -65,7 +65,7 @@ COMPARISONS = [
 def main() -> int:
     """Measure, print, write the results; the status is 1 where a ratio is under its floor."""
     options = _options()
-    rounds, seconds = (3, 2.0) if options.quick else (7, 3.0)
+    rounds, seconds = (3, 1.0) if options.quick else (7, 3.0)
     with ExitStack() as stack:
         engine = stack.enter_context(running_engine())
         measures = _prepare(stack, engine, options, seconds)
@@ -232,7 +232,7 @@ def _settle(engine: Engine, seconds: float, clients: int, number: int, *, fee: b
     shares = [str(SHARE)] * len(payees)
     work = f"'{prefix}:' || :client_id || ':' || :n"
     script = (
-        f"\\set n :n + 1\n{chosen}SELECT credits_settle(gen_random_uuid(), 'end:' || {work},"
+        f"\\set n :n + 1\n{chosen}SELECT credits_settle(uuidv7(), 'end:' || {work},"
         f" 'settle', sha256(''), '', '', {work}, ARRAY[{', '.join(payees)}]::bigint[],"
         f" ARRAY[{', '.join(shares)}]::bigint[]);\n"
     )

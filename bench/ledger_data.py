@@ -63,7 +63,7 @@ def fund_escrows(
     first = first_wallet(engine, database)
     with psycopg.connect(engine.url(database)) as connection:
         connection.execute(
-            "SELECT credits_fund(gen_random_uuid(), 'fund:' || work, 'fund', sha256(''), '', '',"
+            "SELECT credits_fund(uuidv7(), 'fund:' || work, 'fund', sha256(''), '', '',"
             " work, NULL, %s + (number * %s + client) %% %s, %s)"
             " FROM generate_series(0, %s - 1) AS client, generate_series(1, %s) AS number,"
             " LATERAL (SELECT %s || ':' || client || ':' || number AS work) AS named",

@@ -280,16 +280,17 @@ class _Audit:
         self, walk: Walk, members: Sequence[Invariant], start: Key | None, rows: int, total: int
     ) -> None:
         _execute("; ".join(f"SET LOCAL {name} = off" for name in _INDEXES_ONLY))
-        before, after, is_last = self.done, start, False
+        before, left, after, is_last = self.done, rows, start, False
         while not is_last:
             upto = _chunk_end(walk, after)
             is_last = upto is None
+            step = min(walk.step, left)
             for one in members:
                 self._tell(one.name, total)
                 self._look(one, {"after": after, "upto": upto})
-                self.done += min(walk.step, rows)
-            after = upto
-        # A count that was guessed a little wrong does not add up.
+                self.done += step
+            after, left = upto, left - step
+        # A table without rows is a step as well.
         self.done = before + max(1, rows) * len(members)
         _execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in _INDEXES_ONLY))
 

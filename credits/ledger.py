@@ -415,7 +415,10 @@ def owners_beside(account: AccountId, postings: Collection[UUID]) -> dict[UUID, 
 def digest(*request: object) -> bytes:
     """Return the SHA-256 of a request, which tells a repetition from another request."""
     # The number is the version of this form. A later one must still compare with what is stored.
-    return sha256(json.dumps([1, *request], separators=(",", ":")).encode()).digest()
+    return sha256(_as_json([1, *request]).encode()).digest()
+
+
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def check_amount(amount: object, account: int | None = None) -> None:

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import psycopg
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 from uuid_utils.compat import uuid7
 
 from credits.errors import ledger_errors
@@ -23,10 +22,7 @@ def rows(sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     Raises:
         LedgerError: The ledger refused.
     """
-    with ledger_errors(), _cursor() as cursor:
-        cursor.execute(sql, arguments)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
+    return _execute(sql, arguments).fetchall()
 
 
 def row(sql: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
@@ -35,10 +31,7 @@ def row(sql: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     Raises:
         LedgerError: The ledger refused.
     """
-    with ledger_errors(), _cursor() as cursor:
-        cursor.execute(sql, arguments)
-        found: tuple[Any, ...] | None = cursor.fetchone()
-        return found
+    return _execute(sql, arguments).fetchone()
 
 
 def write(sql: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - what the function returns
@@ -63,9 +56,18 @@ def array(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-def _cursor() -> CursorWrapper:
+def _execute(sql: str, arguments: Sequence[Any]) -> psycopg.Cursor[Any]:
+    """Run a statement on Django's connection and return the cursor that has its rows."""
     connection.ensure_connection()
-    bound_by_the_server: Any = psycopg.Cursor(connection.connection)
-    if connection.queries_logged:
-        return connection.make_debug_cursor(bound_by_the_server)
-    return connection.make_cursor(bound_by_the_server)
+    cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
+    with ledger_errors():
+        if connection.queries_logged:
+            connection.make_debug_cursor(cursor).execute(sql, arguments)  # type: ignore[arg-type] # one of psycopg's
+        elif connection.execute_wrappers:
+            connection.make_cursor(cursor).execute(sql, arguments)  # type: ignore[arg-type] # as above
+        else:
+            # What Django's cursor does where nobody looks on, for a tenth of its time.
+            connection.validate_no_broken_transaction()
+            with connection.wrap_database_errors:
+                cursor.execute(sql, arguments)
+    return cursor

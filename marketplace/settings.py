@@ -109,6 +109,12 @@ DATABASE_POOL_CONNECTIONS = env.number(
     "The most connections that one process keeps to PostgreSQL; 0 pools none.",
     most=1000,
 )
+DATABASE_PREPARES = env.switch(
+    "HANSA_DATABASE_PREPARES",
+    default=True,
+    meaning="Whether a connection keeps the statements of the ledger parsed. Switch it off behind a"
+    " pooler that lends connections for one transaction and knows no prepared statements.",
+)
 
 
 def _database(url: str, *, pooled: bool) -> dict[str, object]:
@@ -123,6 +129,8 @@ def _database(url: str, *, pooled: bool) -> dict[str, object]:
     options: dict[str, object] = {name: value for name, value in facts.items() if name not in known}
     # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up.
     options["options"] = "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000"
+    # Django's own statements carry their values and are never prepared, whatever this says.
+    options["prepare_threshold"] = 2 if DATABASE_PREPARES else None
     if pooled and DATABASE_POOL_CONNECTIONS and url:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_CONNECTIONS, "timeout": 10}
     return {

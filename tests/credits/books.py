@@ -9,6 +9,11 @@ from tests.credits.cast import wait_until_settled
 
 Record = dict[str, Any]
 
+RESTORED_ELSEWHERE = (
+    "UPDATE credits_epoch SET system_identifier = 1, server_started_at = '-infinity'"
+)
+"""Makes the database look as if its dump was restored into another cluster."""
+
 
 def seal_everything() -> list[seals.Seal]:
     """Seal what is committed; return the new blocks."""

@@ -23,7 +23,7 @@ from credits.errors import (
 from credits.ledger import FEES, ISSUANCE, AccountId, Leg, balance, close_account, entries_of
 from credits.models import Account, Entry, Posting
 from credits.rollup import roll_up
-from tests.credits.books import seal_everything
+from tests.credits.books import RESTORED_ELSEWHERE, seal_everything
 from tests.credits.cast import (
     a_derived_account,
     a_wallet,
@@ -409,7 +409,7 @@ def test_a_restored_database_refuses_postings_until_its_epoch_is_raised() -> Non
     ada = a_wallet(10)
 
     with undone():
-        run("UPDATE credits_epoch SET system_identifier = 1")
+        run(RESTORED_ELSEWHERE)
         with pytest.raises(DatabaseRestored) as refusal:
             pay(ada, FEES, 1)
         run("SELECT credits_raise_epoch()")

@@ -1,5 +1,6 @@
 """Random calls against an independent model that predicts every result and every refusal."""
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -37,7 +38,7 @@ from tests.credits.model import Model
 
 pytestmark = pytest.mark.usefixtures("db")
 
-EXAMPLES = 500
+EXAMPLES = int(os.environ.get("HANSA_LEDGER_EXAMPLES", "100"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
