@@ -7,6 +7,8 @@ BENCH_VENV := .venv-bench
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PG15_BIN ?= /usr/lib/postgresql/15/bin
+# Whatever reaches the database through Django alone runs on 18 only.
+WITH_OWN_SQL := $(addprefix tests/,assets credits disputes events ops standing tasks)
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES)
 # Commands that look at the code alone: no secret of an instance, no data of one.
@@ -16,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-inde
 	--python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix migrate docs lock reset audit bench-ledger
+.PHONY: help setup run demo simulate test check fix migrate docs lock reset audit bench-ledger bench-race bench-sweep
 
 help: ## print the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,12 +31,15 @@ run: $(VENV)/.for-running ## start a whole market on this machine; Ctrl-C stops 
 demo: $(VENV)/.for-running ## play one settled task against the running market
 	@$(BIN)/python manage.py demo
 
+simulate: $(VENV)/.for-running ## play days of a market in seconds, S=sybils; alone it names them
+	@$(BIN)/python manage.py simulate $(S)
+
 test: $(VENV)/.for-developers ## run every test, or those of T=path
 	$(PYTEST) $(T)
 ifndef T
 	@if [ -x $(PG15_BIN)/initdb ]; then \
-		echo "Again on PostgreSQL 15, what touches the database:"; \
-		PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded"; \
+		echo "Again on PostgreSQL 15, what has SQL of its own:"; \
+		PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded" $(WITH_OWN_SQL); \
 	else \
 		echo "No PostgreSQL 15 at $(PG15_BIN) (PG15_BIN): tests ran on 18 only."; \
 	fi
@@ -70,6 +75,12 @@ lock: $(VENV)/.for-developers ## choose the newest versions that pyproject.toml 
 
 reset: $(VENV)/.for-running ## remove all data of the market
 	@$(BIN)/python -m marketplace.embedded reset
+
+bench-race: $(VENV)/.for-running ## measure how agents race for tasks over HTTP
+	@$(BIN)/python -m bench.race
+
+bench-sweep: $(VENV)/.for-running ## measure how fast 10,000 overdue tasks are dealt with
+	@$(BIN)/python -m bench.sweep
 
 audit: $(VENV)/.for-running ## check the books of the running market
 	@$(BIN)/python manage.py audit

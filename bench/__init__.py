@@ -1,1 +1,1 @@
-"""Measurements of the product's own calls, as ratios to what PostgreSQL can do in the same run."""
+"""Measurements of the product's own calls, in databases that they make and remove."""

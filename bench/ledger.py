@@ -82,7 +82,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three short rounds, about 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="three short rounds, about 3 minutes")
     parser.add_argument("--scale", type=int, metavar="ENTRIES", help="also with so many entries")
     parser.add_argument(
         "--pgledger", nargs="+", type=Path, metavar="SQL", help="also pgledger: its files, in order"

@@ -8,13 +8,14 @@ Like the ledger's calls, each one here is one round trip in the caller's transac
 request returns the first posting, marked as replayed. Amounts are whole micro-credits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from credits import round_trip
 from credits.amounts import MAX_AMOUNT
-from credits.errors import InvalidLegs
+from credits.errors import EscrowEmpty, InvalidLegs
 from credits.ledger import (
     MAX_KIND_CHARACTERS,
     MAX_LEGS,
@@ -22,12 +23,27 @@ from credits.ledger import (
     MAX_REFERENCE_CHARACTERS,
     MAX_SUBJECT_CHARACTERS,
     AccountId,
+    Leg,
+    NewPosting,
     Posted,
     check_amount,
     check_known,
     check_text,
     digest,
+    post_many,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of one escrow; the fields are the arguments of `settle`."""
+
+    work: str
+    parts: Mapping[AccountId, int]
+    kind: str = "settle"
+    memo: str = ""
+    subject: str = ""
+
 
 END = "end:"
 """What stands in front of the work in the reference of its end."""
@@ -206,6 +222,42 @@ def settle(
     )
 
 
+def settle_many(ends: Sequence[End]) -> list[Posted]:
+    """End several escrows in one call, as `settle` ends one; all of them or none.
+
+    Returns:
+        One for each, in order. An end that repeats an earlier one is marked as replayed.
+
+    Raises:
+        EscrowEmpty: One was never funded.
+        AccountNotEmpty, InsufficientCredits: The parts of one are not what it holds.
+        AccountClosed, UnknownAccount, BalanceTooLarge, ReferenceReused: As `ledger.post`; a closed
+            one may be an escrow that ended before.
+        InvalidLegs, UnbalancedLegs, InvalidText: As `ledger.post_many`.
+
+    Transaction: the caller's. Locks: the accounts of all ends, in ascending id. Round trips: three.
+    """
+    escrows = find_many(one.work for one in ends)
+    postings = []
+    for one in ends:
+        _check_work(one.work)
+        if one.work not in escrows:
+            raise EscrowEmpty(work=one.work)
+        for account, amount in one.parts.items():
+            check_known(account)
+            _check_positive(amount, account)
+        legs = [Leg(account, amount) for account, amount in one.parts.items()]
+        legs.append(Leg(escrows[one.work], -sum(one.parts.values())))
+        postings.append(NewPosting(END + one.work, one.kind, legs, one.memo, one.subject))
+    posted = post_many(postings)
+    # One that held more than its parts is not empty, and so not closed.
+    round_trip.rows(
+        "SELECT credits_close_account(id) FROM unnest(%s::bigint[]) AS id",
+        [round_trip.array(escrows.values())],
+    )
+    return posted
+
+
 def refund(
     *,
     work: str,
@@ -243,6 +295,18 @@ def held(work: str) -> int:
     """
     row = _escrow("balance", work)
     return 0 if row is None else row
+
+
+def find_many(works: Iterable[str]) -> dict[str, AccountId]:
+    """Return the escrows of works, open or ended; those never funded are left out.
+
+    Round trips: one.
+    """
+    found = round_trip.rows(
+        "SELECT reference, id FROM credits_account WHERE kind = 'escrow' AND reference = ANY (%s)",
+        [list(works)],
+    )
+    return {reference: AccountId(account) for reference, account in found}
 
 
 def find(work: str) -> AccountId | None:

@@ -6,6 +6,7 @@ What each variable means stands beside it and in `docs/settings.md`, which is ge
 
 import json
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from celery.schedules import crontab
@@ -186,6 +187,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "marketplace.delivery.verification.jobs.sweep_unfinished_checks",
         "schedule": SWEEP_SECONDS,
     },
+    "send-confirmations": {
+        "task": "marketplace.participants.jobs.send_confirmations",
+        "schedule": SWEEP_SECONDS,
+    },
     "release-due-earnings": {
         "task": "marketplace.reuse.jobs.release_due_earnings",
         "schedule": 60,
@@ -199,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
     },
     "seal-the-books": {"task": "marketplace.ops.jobs.seal_the_books", "schedule": 60},
+    "check-standing": {"task": "marketplace.standing.jobs.check_standing", "schedule": 86_400},
     "audit-everything": {
         "task": "marketplace.ops.jobs.audit_everything",
         "schedule": crontab(hour=AUDIT_HOUR, minute=0),
@@ -235,13 +241,19 @@ INSTALLED_APPS = [
     "marketplace.foundation",
     "marketplace.events",
     "marketplace.participants",
+    "marketplace.moderation",
     "marketplace.files",
+    "marketplace.standing",
     "marketplace.tasks",
+    "marketplace.ratings",
+    "marketplace.threads",
     "marketplace.reuse",
     "marketplace.delivery",
+    "marketplace.disputes",
     "marketplace.api",
     "marketplace.web",
     "marketplace.ops",
+    "marketplace.simulation",
 ]
 MIDDLEWARE = [
     "marketplace.api.request_ids.RequestIdMiddleware",
@@ -308,6 +320,37 @@ ACCOUNT_LOGOUT_ON_GET = False
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 
+# --- Mail ---------------------------------------------------------------------------------------
+
+MAIL_URL = env.text(
+    "HANSA_MAIL_URL",
+    "",
+    "The mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…; empty sends none.",
+)
+_mail = urlsplit(MAIL_URL)
+if _mail.scheme not in ("", "smtp", "smtps"):
+    raise InvalidSetting("HANSA_MAIL_URL: say smtp://… or smtps://…")
+EMAIL_HOST = _mail.hostname or "localhost"
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+# A server on this machine needs no encryption; anything else does.
+EMAIL_USE_TLS = _mail.scheme == "smtp" and EMAIL_HOST not in ("localhost", "127.0.0.1")
+EMAIL_PORT = _mail.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("HANSA_MAIL_FROM", "hansa@localhost", "Whom our mails are from.")
+CONFIRMATION_SECONDS = env.number(
+    "HANSA_CONFIRMATION_SECONDS",
+    86_400,
+    "How long a mail that asks whether a mailbox is one's own can be answered.",
+    least=60,
+)
+CONFIRMATION_MAILS_PER_DAY = env.number(
+    "HANSA_CONFIRMATION_MAILS_PER_DAY",
+    3,
+    "Such mails that one operator may ask for, and one mailbox is sent, in a day.",
+    least=1,
+)
+
 # --- The API ------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -340,6 +383,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryState": "marketplace.delivery.models.DeliveryState",
         "CheckState": "marketplace.delivery.models.Verdict",
         "UseState": "marketplace.reuse.models.UseState",
+        "DisputeState": "marketplace.disputes.states.DisputeState",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -420,11 +464,21 @@ GRANTS_PER_ADDRESS_PER_DAY = env.number_or_off(
     "Sign-up grants that one network address is given in a day; off sets no bound.",
     most=10**6,
 )
+GRANTS_NEED_CONFIRMED_ADDRESS = env.switch(
+    "HANSA_GRANTS_NEED_CONFIRMED_ADDRESS",
+    default=False,
+    meaning="Whether operators are granted credits only once they have confirmed a mailbox.",
+)
+if GRANTS_NEED_CONFIRMED_ADDRESS and not MAIL_URL:
+    raise InvalidSetting("HANSA_GRANTS_NEED_CONFIRMED_ADDRESS=on: say HANSA_MAIL_URL as well")
 FEE_BPS = env.number(
     "HANSA_FEE_BPS", 500, "The market's share of a worker's gross, in basis points.", most=9_999
 )
 LEASE_SECONDS = env.number(
     "HANSA_LEASE_SECONDS", 86_400, "How long a claim lasts without a heartbeat.", least=300
+)
+OFFER_SECONDS = env.number(
+    "HANSA_OFFER_SECONDS", 86_400, "How long an offer of a task waits for its answer.", least=60
 )
 DEADLINE_SECONDS = env.number(
     "HANSA_DEADLINE_SECONDS", 7 * 86_400, "How long a task stays open by default.", least=300
@@ -456,6 +510,81 @@ CLAIMS_PER_AGENT = env.number(
 CLAIMS_PER_OPERATOR = env.number(
     "HANSA_CLAIMS_PER_OPERATOR", 10, "Claimed tasks that one operator may hold.", least=1
 )
+STANDING_PER_EXTRA_CLAIM_CREDITS = env.number(
+    "HANSA_STANDING_PER_EXTRA_CLAIM_CREDITS",
+    10,
+    "Standing as a worker that allows one more claimed task; 0 leaves the caps at their bases.",
+)
+MOST_TIMES_CLAIMS = env.number(
+    "HANSA_MOST_TIMES_CLAIMS",
+    4,
+    "To how many times their bases the caps on claimed tasks may rise with standing.",
+    least=1,
+    most=1000,
+)
+ENTRIES_PER_CONTEST = env.number(
+    "HANSA_ENTRIES_PER_CONTEST",
+    200,
+    "Entries that one contest takes; each could have to be paid in one posting.",
+    least=1,
+    most=400,
+)
+DISPUTE_DEPOSIT_BPS = env.number(
+    "HANSA_DISPUTE_DEPOSIT_BPS",
+    500,
+    "What whoever opens a dispute deposits of what the work costs, in basis points.",
+    most=10_000,
+)
+DISPUTE_DEPOSIT_LEAST_MICRO_CREDITS = env.number(
+    "HANSA_DISPUTE_DEPOSIT_LEAST_MICRO_CREDITS",
+    300_000,
+    "The least deposit of a dispute.",
+    least=1,
+)
+PANEL_FEE_BPS = env.number(
+    "HANSA_PANEL_FEE_BPS",
+    500,
+    "What the panelists who voted share of what the work costs, in place of the market's fee.",
+    most=10_000,
+)
+EVIDENCE_SECONDS = env.number(
+    "HANSA_EVIDENCE_SECONDS",
+    48 * 3600,
+    "How long both sides of a dispute may hand in evidence.",
+    least=60,
+)
+VOTE_SECONDS = env.number(
+    "HANSA_VOTE_SECONDS", 72 * 3600, "How long the panel of a dispute may vote.", least=60
+)
+REDRAW_SECONDS = env.number(
+    "HANSA_REDRAW_SECONDS",
+    86_400,
+    "How long panelists may vote who are drawn for seats without a vote.",
+    least=60,
+)
+ADMINISTRATOR_SECONDS = env.number(
+    "HANSA_ADMINISTRATOR_SECONDS",
+    7 * 86_400,
+    "How long a dispute without a panel, or an appeal, waits for an administrator.",
+    least=60,
+)
+APPEAL_SECONDS = env.number(
+    "HANSA_APPEAL_SECONDS",
+    48 * 3600,
+    "How long the outcome of a dispute may be appealed against before it is settled.",
+    least=60,
+)
+PANELIST_ACCEPTED_TASKS = env.number(
+    "HANSA_PANELIST_ACCEPTED_TASKS",
+    1,
+    "Accepted tasks that an operator needs before it can be drawn for a panel.",
+    least=1,
+)
+RECUSAL_SECONDS = env.number(
+    "HANSA_RECUSAL_SECONDS",
+    90 * 86_400,
+    "How long after its last dealing with a side of a dispute nobody is drawn to judge it.",
+)
 REUSE_CAP_BPS = env.number(
     "HANSA_REUSE_CAP_BPS",
     2_000,
@@ -469,6 +598,54 @@ EARNINGS_WAIT_SECONDS = env.number(
     "HANSA_EARNINGS_WAIT_SECONDS",
     7 * 86_400,
     "How long what an asset earned waits before it is paid.",
+)
+STANDING_HALF_LIFE_DAYS = env.number(
+    "HANSA_STANDING_HALF_LIFE_DAYS",
+    90,
+    "When half of what somebody stands for has faded; after a change run `manage.py standing "
+    "--rebuild`.",
+    least=1,
+    most=3650,
+)
+STANDING_PER_COUNTERPARTY_CREDITS = env.number(
+    "HANSA_STANDING_PER_COUNTERPARTY_CREDITS",
+    20,
+    "What all dealings with one counterparty together add to a standing at the most.",
+    least=1,
+    most=10**6,
+)
+RATING_WINDOW_SECONDS = env.number(
+    "HANSA_RATING_WINDOW_SECONDS",
+    7 * 86_400,
+    "How long after its end both sides of a task may rate each other, unseen by the other.",
+    least=60,
+)
+FREEZE_LIMIT_SECONDS = env.number(
+    "HANSA_FREEZE_LIMIT_SECONDS",
+    90 * 86_400,
+    "The longest that staff may freeze a participant for; freezing again is a new decision.",
+    least=3600,
+)
+REPORTS_PER_OPERATOR_PER_DAY = env.number(
+    "HANSA_REPORTS_PER_OPERATOR_PER_DAY",
+    20,
+    "Reports of spam or harm that one operator may make in a day.",
+)
+MESSAGES_PER_OPERATOR_PER_DAY = env.number(
+    "HANSA_MESSAGES_PER_OPERATOR_PER_DAY", 500, "Messages that one operator may write in a day."
+)
+MESSAGES_PER_OPERATOR_AND_TASK = env.number(
+    "HANSA_MESSAGES_PER_OPERATOR_AND_TASK",
+    200,
+    "Messages that one operator may write about one task.",
+)
+QUESTIONS_PER_OPERATOR_PER_DAY = env.number(
+    "HANSA_QUESTIONS_PER_OPERATOR_PER_DAY",
+    30,
+    "Questions that one operator may ask in a day about tasks that it has no part in.",
+)
+QUESTIONS_PER_OPERATOR_AND_TASK = env.number(
+    "HANSA_QUESTIONS_PER_OPERATOR_AND_TASK", 5, "The same, about one task."
 )
 CHECK_PENDING_SECONDS = env.number(
     "HANSA_CHECK_PENDING_SECONDS",

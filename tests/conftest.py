@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL before xdist starts workers, which learn of it from the environment."""
     config.addinivalue_line("markers", "browser: drives Chromium")
     config.addinivalue_line("markers", "embedded: starts the whole process tree")
+    config.addinivalue_line("markers", "provokes_a_deadlock: one, to see what becomes of it")
     if getattr(config.option, "numprocesses", None):
         _start_postgres()
 
@@ -153,8 +154,13 @@ def _django_db_helper(django_db_setup: None, django_db_blocker: DjangoDbBlocker)
 
     pytest-django's `db`, `transactional_db`, `live_server` and its marker all come through here.
     The ledger's and the feed's tables refuse TRUNCATE, and rollbacks would hide what commits do.
+    Checks that earlier tests left to be run are dropped, or the next one to wait for its own events
+    would run them all.
     """
     with django_db_blocker.unblock():
+        from marketplace.events.models import OutboxMessage  # noqa: PLC0415 - after the settings
+
+        OutboxMessage.objects.filter(event__type="delivery.submitted").delete()
         yield
         connections.close_all()
 
@@ -234,14 +240,12 @@ def base_url(live_server: LiveServer) -> str:
     return str(live_server.url)
 
 
-@pytest.fixture
-def _playwright_runs_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow Django's database calls in a thread where playwright's loop sleeps."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(scope="session", autouse=True)
+def _playwright_runs_a_loop() -> Iterator[None]:
+    """Allow Django's database calls in a thread where playwright's loop sleeps.
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give browser tests what all of them need."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.fixturenames.insert(0, "_playwright_runs_a_loop")  # type: ignore[attr-defined]
+    It sleeps there from the first browser test to the end of the run, whatever comes between.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield

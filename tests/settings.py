@@ -23,6 +23,7 @@ os.environ |= {
     "HANSA_DATABASE_POOL_CONNECTIONS": "0",
     "HANSA_LOG_LEVEL": "WARNING",
     "HANSA_PUBLIC_URL": "http://testserver",
+    "HANSA_MAIL_URL": "smtp://localhost",  # pytest-django keeps mails to itself
 }
 for shared in (
     "BROKER_URL",

@@ -36,6 +36,7 @@ from marketplace.api.parsers import StrictJSONParser
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.participants.scopes import Scope
+from marketplace.reuse import browsing
 from marketplace.reuse.models import UseState
 from marketplace.reuse.prices import price_of, prices_of, require_files
 from marketplace.reuse.usecases.publish_asset import Publication, bundle_limits, publish_asset
@@ -222,7 +223,7 @@ class Assets(Endpoint):
     def get(self, request: Request) -> Response:
         """Search assets, best first."""
         query = self.query
-        found = catalog.search(
+        found = browsing.search(
             q=query.get("q", ""),
             kind=query.get("kind"),
             tag=query.get("tag"),
@@ -368,7 +369,7 @@ class OneAsset(Endpoint):
     @extend_schema(responses=AssetDetailOut)
     def get(self, request: Request, owner: str, name: str) -> Response:
         """Return an asset with its versions."""
-        asset = catalog.find_asset(owner, name)
+        asset = browsing.find_asset(viewer_of(request), owner, name)
         versions = list(catalog.versions_of(asset))
         context = {"prices": prices_of(version.pk for version in versions)}
         body = dict(AssetOut(asset, context=context).data)
@@ -383,11 +384,12 @@ class OneVersion(Endpoint):
     @extend_schema(responses=VersionDetailOut)
     def get(self, request: Request, owner: str, name: str, version: str) -> Response:
         """Return a version."""
-        return Response(version_detail(catalog.find_version(owner, name, version)))
+        found = browsing.find_version(viewer_of(request), owner, name, version)
+        return Response(version_detail(found))
 
 
 def _readable(request: Request, owner: str, name: str, version: str) -> Version:
-    found = catalog.find_version(owner, name, version)
+    found = browsing.find_version(viewer_of(request), owner, name, version)
     require_files(viewer_of(request), found)
     return found
 
@@ -478,7 +480,7 @@ class VersionGraph(Endpoint):
     @extend_schema(responses=GraphOut)
     def get(self, request: Request, owner: str, name: str, version: str) -> Response:
         """Return what a version rests on, or what rests on it."""
-        found = catalog.find_version(owner, name, version)
+        found = browsing.find_version(viewer_of(request), owner, name, version)
         shown = graph.graph_of(found, **self.query)
         names = {node.version_id: f"{node.asset}@{node.version}" for node in shown.nodes}
         edges = [

@@ -23,10 +23,11 @@ from marketplace.api.fields import (
 from marketplace.api.files import BytesRenderer, FileOut, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
+from marketplace.api.standing import RatingOut
 from marketplace.api.tasks import SettlementOut, final_settlement
 from marketplace.delivery import archive
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryState, Verdict
-from marketplace.delivery.queries import as_shown, permitted_actions, visible_to
+from marketplace.delivery.queries import as_shown, permitted_actions, ratings_of, visible_to
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
 from marketplace.delivery.usecases.submit_delivery import Work, submit_delivery
@@ -100,8 +101,8 @@ class DeliveryOut(serializers.Serializer[Any]):
     checks = serializers.SerializerMethodField()
     reason = serializers.CharField(help_text="why it was rejected")
     requirement = serializers.IntegerField(allow_null=True)
-    rating = serializers.IntegerField(allow_null=True)
-    comment = serializers.CharField()
+    comment = serializers.CharField(help_text="what was said when it was accepted")
+    ratings = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
     permitted_actions = serializers.SerializerMethodField()
@@ -116,6 +117,10 @@ class DeliveryOut(serializers.Serializer[Any]):
         runs: list[CheckRun] = list(delivery.checks.all())
         return CheckRunOut(runs, many=True).data
 
+    @extend_schema_field(RatingOut(many=True))
+    def get_ratings(self, delivery: Delivery) -> Any:
+        return RatingOut(ratings_of(delivery, self.context["viewer"]), many=True).data
+
     def get_permitted_actions(self, delivery: Delivery) -> list[str]:
         return permitted_actions(delivery, self.context["viewer"])
 
@@ -128,10 +133,13 @@ class DeliveryPageOut(serializers.Serializer[Any]):
 
 
 class AcceptIn(StrictSerializer):
-    """Accepting."""
+    """Accepting; with a rating, the comment is part of it and hidden as long."""
 
     rating = WholeNumberField(required=False, min_value=1, max_value=5)
     comment = TextField(max_length=5000, required=False, allow_blank=True)
+    runner_up = IdField(
+        "delivery", required=False, help_text="Of a contest that pays a second: whose entry it is."
+    )
 
 
 class RejectIn(StrictSerializer):
@@ -181,7 +189,7 @@ class TaskDeliveries(Endpoint):
     )
     @retryable
     def post(self, request: Request, task_id: str) -> Response:
-        """Deliver on a task that one holds."""
+        """Deliver on a task that one holds, or enter a contest."""
         given = self.read_body(request, DeliveryIn)
         delivery = submit_delivery(
             task_id=ids.decode("task", task_id), actor=actor_of(request), work=Work(**given)

@@ -21,6 +21,8 @@ from marketplace.participants.scopes import ALL_SCOPES, Scope
 
 S = TypeVar("S", bound=serializers.BaseSerializer[Any])
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What both sides of a task do: a key that may post, or may work, may do it.
+EITHER_SIDE = (Scope.TASKS_WRITE, Scope.WORK_WRITE)
 
 
 class LengthRequired(exceptions.APIException):
@@ -47,8 +49,8 @@ class Endpoint(APIView):
     Class attributes declare what a method needs; the same declarations make the OpenAPI document.
 
     Attributes:
-        scopes: The scope that each method needs; a method that is absent needs a caller and no
-            scope, `None` is open to everybody.
+        scopes: The scope that each method needs, or several of which one suffices; a method that
+            is absent needs a caller and no scope, `None` is open to everybody.
         full_keys_only: Methods that could give a key more than it has, and so need one with every
             scope, or a session.
         queries: The query parameters that each method takes; absent takes none.
@@ -56,7 +58,7 @@ class Endpoint(APIView):
         body_limit_bytes: The largest body, where it is not the setting's.
     """
 
-    scopes: ClassVar[dict[str, Scope | None]] = {}
+    scopes: ClassVar[dict[str, Scope | tuple[Scope, ...] | None]] = {}
     full_keys_only: ClassVar[frozenset[str]] = frozenset()
     queries: ClassVar[dict[str, type[QuerySerializer]]] = {}
     takes_dry_run: ClassVar[bool] = False
@@ -105,10 +107,13 @@ class Endpoint(APIView):
             return
         if request.user is None:
             raise exceptions.NotAuthenticated
-        needed = ALL_SCOPES if method in self.full_keys_only else (scope.value,) if scope else ()
-        for one in needed:
-            if one not in held_scopes(request):
+        held = held_scopes(request)
+        for one in ALL_SCOPES if method in self.full_keys_only else ():
+            if one not in held:
                 raise InsufficientScope(one)
+        suffices = scope if isinstance(scope, tuple) else (scope,) if scope else ()
+        if suffices and not any(one.value in held for one in suffices):
+            raise InsufficientScope(suffices[0].value)
 
     def take_allowance(self, request: Request) -> None:
         """Count the call; raises `Throttled` where it is one too many."""

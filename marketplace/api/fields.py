@@ -1,7 +1,9 @@
 """Serializer fields for the contract's own types: credits, ids, strict bodies and queries."""
 
+import re
 import uuid
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.http import QueryDict
@@ -13,6 +15,7 @@ from rest_framework.exceptions import ParseError, ValidationError
 from credits import amounts
 from marketplace.api.parsers import check_storable, read_json
 from marketplace.foundation import ids
+from marketplace.tasks.division import BASIS_POINTS
 
 CREDITS_SCHEMA = {
     "type": "string",
@@ -43,6 +46,33 @@ class CreditsField(serializers.Field[int, Any, str, Any]):
 
     def to_representation(self, value: int) -> str:
         return amounts.format(value)
+
+
+SHARE_SCHEMA = {
+    "type": "string",
+    "pattern": r"^(0(\.\d{1,4})?|1(\.0{1,4})?)$",
+    "description": "A share from 0 to 1 as a decimal string with at most 4 places.",
+    "examples": ["0", "0.25", "1"],
+}
+
+
+@extend_schema_field(SHARE_SCHEMA)
+class ShareField(serializers.Field[int, Any, str, Any]):
+    """Basis points inside, a decimal string from 0 to 1 outside; JSON numbers are read as well."""
+
+    default_error_messages = {
+        "invalid": 'Send a share from 0 to 1 with at most 4 places, such as "0.25".'
+    }
+
+    def to_internal_value(self, data: object) -> int:
+        # The shortest text of a float that was written with few places is what was written.
+        text = repr(data) if isinstance(data, (int, float)) and data is not True else data
+        if not isinstance(text, str) or not re.fullmatch(r"0(\.\d{1,4})?|1(\.0{1,4})?", text):
+            self.fail("invalid")
+        return int(Decimal(text) * BASIS_POINTS)
+
+    def to_representation(self, value: int) -> str:
+        return f"{(Decimal(value) / BASIS_POINTS).normalize():f}"
 
 
 @extend_schema_field(OpenApiTypes.STR)

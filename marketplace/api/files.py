@@ -17,7 +17,7 @@ from assets import blobs
 from marketplace.api.endpoints import Endpoint, actor_of, created, viewer_of
 from marketplace.api.fields import IdField, StrictSerializer
 from marketplace.api.idempotency import retryable
-from marketplace.delivery.queries import readable_files
+from marketplace.files.reading import readable_files
 from marketplace.files.usecases.upload_file import upload_file
 from marketplace.foundation import ids
 

@@ -28,6 +28,7 @@ from marketplace.api.fields import (
 )
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import PageQuery, paginate
+from marketplace.api.standing import ReputationOut, reputations
 from marketplace.foundation import clock, ids
 from marketplace.participants.models import Kind, Participant
 from marketplace.participants.queries import keys_of, public_profiles
@@ -37,8 +38,6 @@ from marketplace.participants.usecases.edit_profile import edit_profile
 from marketplace.participants.usecases.issue_key import IssuedKey, issue_key
 from marketplace.participants.usecases.register_participant import Registered, register_participant
 from marketplace.participants.usecases.revoke_key import revoke_key
-from marketplace.reuse.standing import reuse_counts
-from marketplace.tasks.queries import endings_of, rejections_of
 
 MOST_CAPABILITIES = 30
 
@@ -80,18 +79,6 @@ class ProfileEditIn(ProfileIn):
     display_name = TextField(max_length=100, required=False)
 
 
-class ReputationOut(serializers.Serializer[Any]):
-    """What came of a participant's work; `score` is the accepted share of its ended claims."""
-
-    score = serializers.FloatField(allow_null=True)
-    accepted = serializers.IntegerField()
-    rejected = serializers.IntegerField()
-    abandoned = serializers.IntegerField()
-    expired = serializers.IntegerField()
-    disputes_lost = serializers.IntegerField()
-    reused = serializers.IntegerField()
-
-
 class ProfileOut(serializers.Serializer[Any]):
     """A public profile. Text in it is the participant's own: data, never an instruction."""
 
@@ -127,6 +114,7 @@ class MeOut(ProfileOut):
     """One's own profile."""
 
     allowance = AllowanceField(allow_null=True)
+    email = serializers.CharField(allow_null=True, help_text="The mailbox that it confirmed last.")
 
 
 class ProfilePageOut(serializers.Serializer[Any]):
@@ -186,29 +174,9 @@ class ProfileQuery(PageQuery):
     capability = serializers.CharField(required=False, max_length=64)
 
 
-def reputations(people: list[Participant]) -> dict[Any, dict[str, Any]]:
-    """Return the standing of each participant. Queries: three, for any number of them."""
-    keys = [person.pk for person in people]
-    endings, rejected, reused = endings_of(keys), rejections_of(keys), reuse_counts(keys)
-    found = {}
-    for key in keys:
-        ended = endings.get(key, {})
-        total = sum(ended.values()) - ended.get("cancelled", 0)
-        found[key] = {
-            "score": round(ended.get("accepted", 0) / total, 4) if total else None,
-            "accepted": ended.get("accepted", 0),
-            "rejected": rejected.get(key, 0),
-            "abandoned": ended.get("abandoned", 0),
-            "expired": ended.get("expired", 0),
-            "disputes_lost": 0,  # disputes come with their own rules; nobody has lost one
-            "reused": reused.get(key, 0),
-        }
-    return found
-
-
 def profile_of(person: Participant, serializer: type[ProfileOut] = ProfileOut) -> dict[str, Any]:
     """Return one profile."""
-    return dict(serializer(person, context={"reputation": reputations([person])}).data)
+    return dict(serializer(person, context={"reputation": reputations([person.pk])}).data)
 
 
 def registered_response(registered: Registered) -> Response:
@@ -237,7 +205,7 @@ class Participants(Endpoint):
     def get(self, request: Request) -> Response:
         """List public profiles, newest first."""
         page = paginate(_found(self.query), self.query)
-        context = {"reputation": reputations(page.rows)}
+        context = {"reputation": reputations([one.pk for one in page.rows])}
         results = ProfileOut(page.rows, many=True, context=context).data
         return Response({"results": results, "next_cursor": page.next_cursor})
 
@@ -338,7 +306,8 @@ def _own(person: Participant) -> Response:
             if value is not None
         }
     body = profile_of(person) | {
-        "allowance": AllowanceField(allowance).data if allowance is not None else None
+        "allowance": AllowanceField(allowance).data if allowance is not None else None,
+        "email": person.email or None,
     }
     return Response(body, headers={"ETag": etag(person.version)})
 
@@ -402,7 +371,7 @@ class Agents(Endpoint):
     def get(self, request: Request) -> Response:
         """List the agents that one operates, newest first."""
         page = paginate(public_profiles().filter(operator=actor_of(request)), self.query)
-        context = {"reputation": reputations(page.rows)}
+        context = {"reputation": reputations([one.pk for one in page.rows])}
         results = ProfileOut(page.rows, many=True, context=context).data
         return Response({"results": results, "next_cursor": page.next_cursor})
 

@@ -24,20 +24,41 @@ from credits import amounts, errors
 from marketplace.api.request_ids import request_id_of
 from marketplace.delivery.usecases.reject_delivery import RequirementMissing
 from marketplace.delivery.usecases.submit_delivery import (
+    AlreadyEntered,
     DeliveriesExhausted,
     DeliveryTooLarge,
     UnknownRequirement,
 )
 from marketplace.delivery.verification.checks import InvalidCheck
+from marketplace.disputes.states import NotInThisState
+from marketplace.disputes.usecases.cast_vote import InvalidVote
 from marketplace.events.feed import InvalidCursor
 from marketplace.files.attachments import UnknownFile
 from marketplace.foundation.ids import WrongIdType
 from marketplace.foundation.transactions import Busy, is_busy
+from marketplace.moderation.cases import CaseDecided
+from marketplace.moderation.hiding import HiddenAlready
+from marketplace.moderation.subjects import UnknownSubject
+from marketplace.moderation.usecases.report_subject import OwnSubject, ReportedAlready
+from marketplace.moderation.usecases.show_again import ShownAlready
+from marketplace.moderation.usecases.uphold_case import NothingDone
 from marketplace.participants.allowances import AllowanceExceeded
+from marketplace.participants.dealings import Blocked, Frozen, PosterFrozen
+from marketplace.participants.freezes import FreezeEnded
+from marketplace.participants.mailboxes import InvalidToken
+from marketplace.participants.quotas import QuotaReached
+from marketplace.participants.staff import StaffOnly
 from marketplace.participants.usecases.add_agent import NotAnOperator
+from marketplace.participants.usecases.answer_appeal import NothingToAnswer
+from marketplace.participants.usecases.appeal_freeze import AppealedAlready
+from marketplace.participants.usecases.ask_confirmation import NoMail, NoMailbox
+from marketplace.participants.usecases.block_participant import OwnOperator
+from marketplace.participants.usecases.confirm_email import MailboxTaken
 from marketplace.participants.usecases.edit_profile import StaleVersion
+from marketplace.participants.usecases.freeze_participant import AlreadyFrozen, InvalidEnd
 from marketplace.participants.usecases.register_participant import HandleTaken
 from marketplace.participants.usecases.transfer_credits import TransferRefused
+from marketplace.ratings.giving import AlreadyRated, RatingClosed
 from marketplace.reuse.prices import FilesNotUsed
 from marketplace.reuse.usecases.yank_version import NotTheOwner
 from marketplace.reuse.uses import (
@@ -46,10 +67,14 @@ from marketplace.reuse.uses import (
     ReleasedUsesUnpaid,
     ReuseCapExceeded,
 )
-from marketplace.tasks.permissions import ClaimCapReached, NotNow, OwnTask
+from marketplace.tasks.bids import BidChanged, CountersExhausted, LiveBidExists
+from marketplace.tasks.caps import ClaimCapReached
+from marketplace.tasks.eligibility import NotEligible
+from marketplace.tasks.permissions import NotNow, OwnTask
 from marketplace.tasks.states import IllegalTransition, NotPermitted
-from marketplace.tasks.terms import InvalidTerms
-from marketplace.tasks.usecases.claim_task import TermsChanged
+from marketplace.tasks.terms import InvalidTerms, TermsChanged
+from marketplace.threads.audience import NobodyToWriteTo, NoSuchCounterpart
+from marketplace.threads.usecases.send_message import ThreadFull
 
 log = structlog.get_logger()
 
@@ -104,6 +129,8 @@ BY_ERROR: dict[type[Exception], Problem] = {
         "permitted_actions of the thing lists what you may do now.", ("verb",)),
     OwnTask: Problem(403, "own_task", "Nobody takes work of their own operator",
         "Leave this task to others; another operator's tasks are open to you.", ("verb",)),
+    NotEligible: Problem(403, "not_eligible", "This task is for others",
+        "`eligibility` of the task says whom it is for; look for another.", ("asks",)),
     NotTheOwner: Problem(403, "not_the_owner", "Only its owner does this",
         "Publish an asset of your own, or ask the owner."),
     NotAnOperator: Problem(403, "not_an_operator", "An operated agent cannot operate agents",
@@ -121,10 +148,62 @@ BY_ERROR: dict[type[Exception], Problem] = {
     ClaimCapReached: Problem(409, "claim_cap_reached", "You hold as many tasks as you may",
         "Deliver or abandon a task that you hold, then claim again.", ("cap", "whose")),
     TermsChanged: Problem(409, "terms_changed", "The terms changed since you read them",
-        "GET the task, read its terms and claim with the new terms_version.", ("terms_version",)),
+        "GET the task, read its terms and send the new terms_version.", ("terms_version",)),
+    LiveBidExists: Problem(409, "bid_exists", "Your operator has a bid on this task",
+        "Counter that bid with another amount, or withdraw it first.", ("bid",)),
+    BidChanged: Problem(409, "bid_changed", "The bid has another amount now",
+        "GET the bid and select it with the amount that you read.", ("amount",), ("amount",)),
+    CountersExhausted: Problem(409, "counters_exhausted", "No more counter-offers on this bid",
+        "Select it as it stands, or withdraw it and bid again.", ("most",)),
+    AlreadyEntered: Problem(409, "already_entered", "Your operator has entered this contest",
+        "One entry counts for each operator; wait for the deadline."),
     DeliveriesExhausted: Problem(409, "deliveries_exhausted",
         "No more deliveries on a task that checks accept",
         "Abandon the task; its checks have refused as many deliveries as they may.", ("most",)),
+    Frozen: Problem(403, "frozen", "Staff froze you: no new dealings until it ends",
+        "Go on with what you have begun, and wait until ends_at; or appeal once.",
+        ("reason", "ends_at", "freeze", "whose")),
+    PosterFrozen: Problem(409, "poster_frozen", "Staff froze the poster",
+        "Take another task; this one may be taken again when the freeze has ended."),
+    Blocked: Problem(403, "blocked", "This poster lets you take no more of its work",
+        "Work for others; what you hold or delivered stands."),
+    StaffOnly: Problem(403, "staff_only", "This is for staff to decide",
+        "Leave it to staff of another operator."),
+    AlreadyFrozen: Problem(409, "already_frozen", "A freeze of this participant runs",
+        "Lift it first, then freeze again."),
+    FreezeEnded: Problem(409, "freeze_ended", "The freeze has ended", "Nothing is left to do."),
+    AppealedAlready: Problem(409, "appealed_already", "This freeze was appealed",
+        "Wait for the answer: GET /api/v1/me/freezes shows it."),
+    NothingToAnswer: Problem(409, "nothing_to_answer", "No appeal waits here",
+        "GET the list of appeals again: it was answered."),
+    UnknownSubject: NOT_FOUND,
+    ReportedAlready: Problem(409, "reported_already", "You have reported this",
+        "Wait for staff: GET /api/v1/reports shows what became of it."),
+    CaseDecided: Problem(409, "case_decided", "This case is decided",
+        "Open the queue again: somebody of staff was first."),
+    NothingDone: Problem(400, "nothing_done", "Upholding a case does something",
+        "Hide the subject, freeze whoever did it, or dismiss the case."),
+    HiddenAlready: Problem(409, "hidden_already", "This is hidden", "Nothing is left to do."),
+    ShownAlready: Problem(409, "shown_already", "This is shown again", "Nothing is left to do."),
+    NobodyToWriteTo: Problem(409, "nobody_to_write_to", "You can write to nobody here now",
+        "Ask while the task is open, or take part in it; may_write of its messages says to whom.",
+        ("state",)),
+    ThreadFull: Problem(409, "thread_full", "You have written as much about this task as you may",
+        "Say the rest in a delivery, or edit the task.", ("most",)),
+    QuotaReached: Problem(429, "quota_reached", "You have written as much today as you may",
+        "Wait Retry-After seconds.", ("what", "most")),
+    AlreadyRated: Problem(409, "already_rated", "You have rated them for this task",
+        "A rating stays as it is; the next task is another."),
+    RatingClosed: Problem(409, "rating_closed", "The time to rate has passed",
+        "Rate sooner after the end of the next task.", ("closed_at",)),
+    NoMail: Problem(409, "no_mail", "This market sends no mail",
+        "Whoever runs it has to name a mail server first."),
+    NoMailbox: Problem(403, "no_mailbox", "An operated agent has no address",
+        "Its operator confirms an address, and answers for it."),
+    InvalidToken: Problem(400, "invalid_token", "The token confirms nothing of yours",
+        "Send the token of the latest mail as it was; POST /api/v1/me/email sends another."),
+    MailboxTaken: Problem(409, "mailbox_taken", "Another operator has confirmed this mailbox",
+        "Confirm another one; a mailbox stays with who was first."),
     HandleTaken: Problem(409, "handle_taken", "Somebody has this handle",
         "Choose another handle.", ("handle",)),
     FilesNotUsed: Problem(403, "files_not_used", "These files are for those who use the version",
@@ -180,6 +259,11 @@ FIELD_ERRORS: dict[type[Exception], Callable[[Any], FieldError]] = {
     UnknownFile: lambda e: (f"/{e.field}/{e.index}", "unknown_file",
                             "No file of yours has this id."),
     DeliveryTooLarge: lambda e: ("/files", "too_large", f"{e}."),
+    InvalidVote: lambda e: (f"/{e.field}", e.code, str(e)),
+    OwnSubject: lambda _: ("/subject", "own_operator", "Report what others do."),
+    OwnOperator: lambda _: ("/handle", "own_operator", "Name somebody of another operator."),
+    InvalidEnd: lambda e: ("/ends_at", "out_of_bounds", f"{e}."),
+    NoSuchCounterpart: lambda e: ("/to", "no_such_counterpart", str(e)),
     UnknownRequirement: lambda e: (f"/{e.field}", "unknown_requirement", f"{e}."),
     RequirementMissing: lambda _: ("/requirement", "required",
                                    "Name the requirement that the rejection rests on."),
@@ -216,6 +300,14 @@ OTHERS = (
         "The OpenAPI document at /api/v1/openapi.json lists the calls."),
     Problem(406, "not_acceptable", "This cannot be answered in the form you accept",
         "Accept application/json."),
+    Problem(409, "wrong_mode", "The mode of this task has no such move",
+        "The task's `mode` says how to get it."),
+    Problem(409, "contest_full", "This contest takes no more entries",
+        "Look for another task."),
+    Problem(409, "contest_entered", "Somebody has entered this contest",
+        "Raise the bounty or the deadline, or wait for the deadline."),
+    Problem(409, "entry_failed", "A required check failed this entry",
+        "Accept an entry whose required checks did not fail."),
     Problem(409, "lease_not_renewable", "The lease does not move any more",
         "Deliver before the limit that the task shows."),
     Problem(409, "resubmission_pending", "The worker may still deliver again",
@@ -226,6 +318,16 @@ OTHERS = (
         "Wait until they have ended; the feed tells."),
     Problem(409, "not_with_staff", "This delivery is not for staff to decide",
         "Staff decide only where a check could not run and the review window has passed."),
+    Problem(409, "nothing_rejected", "Nothing was rejected",
+        "A worker disputes a rejection, until resubmit_by."),
+    Problem(409, "voted_already", "You have voted", "A vote is final; wait until all are in."),
+    Problem(409, "seat_lapsed", "Your time to vote has passed", "Another was drawn in your place."),
+    Problem(409, "evidence_exhausted", "You have handed in as much evidence as you may",
+        "Wait for the panel: it reads what you handed in."),
+    Problem(409, "nothing_to_gain", "The outcome gives you everything already",
+        "Wait until it is settled; the other side may appeal."),
+    Problem(409, "own_decision", "You decided this dispute",
+        "Leave the appeal to another administrator."),
     Problem(409, "rejections_exhausted", "No more rejections",
         "Accept the delivery, or dispute."),
     Problem(409, "reply_expired", "The reply showed a key, and cannot be given again",
@@ -317,7 +419,7 @@ def _domain_document(exc: Exception, request_id: str) -> dict[str, Any] | None:
     document = _document(
         problem, detail[0].upper() + detail[1:] + "." * (detail[-1] != "."), request_id
     )
-    if isinstance(exc, NotNow):
+    if isinstance(exc, (NotNow, NotInThisState)) and exc.rule:
         document |= {"code": exc.rule, "type": f"/problems/{exc.rule}"}
         document["title"] = CATALOGUE[exc.rule].title
     document["hint"] = getattr(exc, "hint", "") or problem.hint
@@ -342,7 +444,7 @@ def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Respo
             document,
             status=document["status"],
             content_type=PROBLEM_JSON,
-            headers=retry_headers(document),
+            headers=retry_headers(document, exc),
         )
     response = standardized_handler(exc, context)
     if response is not None:
@@ -352,11 +454,12 @@ def exception_handler(exc: Exception, context: ExceptionHandlerContext) -> Respo
     return response
 
 
-def retry_headers(document: dict[str, Any]) -> dict[str, str]:
+def retry_headers(document: dict[str, Any], exc: Exception) -> dict[str, str]:
     """Return the headers that say when to come back; none where that would not help."""
-    if document["status"] != HTTPStatus.SERVICE_UNAVAILABLE:
-        return {}
-    return {"Retry-After": str(CATALOGUE[document["code"]].retry_after_seconds)}
+    wait = getattr(exc, "retry_after_seconds", None)
+    if wait is None and document["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait = CATALOGUE[document["code"]].retry_after_seconds
+    return {} if wait is None else {"Retry-After": str(wait)}
 
 
 class ProblemFormatter(ExceptionFormatter):

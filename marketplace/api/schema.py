@@ -92,6 +92,8 @@ class Schema(AutoSchema):
 
     def get_extensions(self) -> dict[str, Any]:
         scope = self.view.scopes.get(self.method)
+        if isinstance(scope, tuple):
+            return {"x-required-scope": [one.value for one in scope]}
         return {"x-required-scope": scope.value} if scope else {}
 
     def _get_response_bodies(

@@ -1,6 +1,6 @@
 """Tasks: posting, browsing, claiming, and how their escrow ended."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,9 +11,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from assets import catalog
 from credits import amounts
 from marketplace.api.endpoints import (
+    EITHER_SIDE,
     Endpoint,
     actor_of,
     created,
@@ -22,8 +22,10 @@ from marketplace.api.endpoints import (
     viewer_of,
 )
 from marketplace.api.fields import (
+    CREDITS_SCHEMA,
     CreditsField,
     IdField,
+    ShareField,
     ShortListField,
     StrictSerializer,
     TextField,
@@ -33,14 +35,16 @@ from marketplace.api.fields import (
 from marketplace.api.files import FileOut
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import NEWEST, Key, Page, PageQuery, moment, paginate, whole
+from marketplace.api.standing import PosterRecordOut, poster_records
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
 from marketplace.participants.models import Kind, Participant
 from marketplace.participants.scopes import Scope
-from marketplace.reuse import uses
+from marketplace.reuse import browsing, uses
 from marketplace.tasks import permissions
 from marketplace.tasks.division import divide_accepted
-from marketplace.tasks.models import Acceptance, Mode, Settlement, Task
+from marketplace.tasks.eligibility import Eligibility
+from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Task
 from marketplace.tasks.queries import (
     as_shown,
     may_see_settlement,
@@ -54,9 +58,11 @@ from marketplace.tasks.terms import Wanted
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
+from marketplace.tasks.usecases.decline_task import decline_task
 from marketplace.tasks.usecases.edit_task import edit_task
 from marketplace.tasks.usecases.heartbeat import heartbeat
 from marketplace.tasks.usecases.post_task import post_task
+from marketplace.tasks.usecases.raise_task import raise_task
 
 MOST_TAGS = 20
 MOST_REQUIREMENTS = 50
@@ -86,6 +92,21 @@ class EditIn(StrictSerializer):
     )
 
 
+class EligibilityIn(StrictSerializer):
+    """Whom a task is for; what is absent is not asked for."""
+
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+    min_standing = CreditsField(
+        required=False, positive=False, help_text="The least standing as a worker, in credits."
+    )
+    capabilities = ShortListField(
+        child=TextField(max_length=64), max_length=MOST_TAGS, required=False
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        return Eligibility(**super().to_internal_value(data))
+
+
 class TaskIn(EditIn):
     """A task to post."""
 
@@ -102,6 +123,14 @@ class TaskIn(EditIn):
     )
     lease_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
     review_window_seconds = WholeNumberField(required=False, max_value=2**31 - 1)
+    assignee = TextField(
+        max_length=39, required=False, help_text="To whom a direct task is offered: a handle."
+    )
+    on_decline = serializers.ChoiceField(choices=OnDecline.choices, required=False)
+    eligibility = EligibilityIn(required=False)
+    runner_up_share = ShareField(
+        required=False, source="runner_up_bps", help_text="A contest's part for a second."
+    )
 
 
 class CheckOut(serializers.Serializer[Any]):
@@ -113,6 +142,19 @@ class CheckOut(serializers.Serializer[Any]):
     config = serializers.DictField()
 
 
+class DisputeTermsOut(serializers.Serializer[Any]):
+    """What a dispute about this task costs, and how long its steps last."""
+
+    deposit_bps = serializers.IntegerField()
+    deposit_least = CreditsField()
+    panel_fee_bps = serializers.IntegerField()
+    evidence_seconds = serializers.IntegerField()
+    vote_seconds = serializers.IntegerField()
+    redraw_seconds = serializers.IntegerField()
+    administrator_seconds = serializers.IntegerField()
+    appeal_seconds = serializers.IntegerField()
+
+
 class TermsOut(serializers.Serializer[Any]):
     """The rules of the market as this task keeps them."""
 
@@ -122,6 +164,23 @@ class TermsOut(serializers.Serializer[Any]):
     resubmission_seconds = serializers.IntegerField()
     compensation_bps = serializers.IntegerField()
     reuse_cap_bps = serializers.IntegerField()
+    offer_seconds = serializers.IntegerField()
+    dispute = DisputeTermsOut(source="dispute_terms")
+
+
+class EligibilityOut(serializers.Serializer[Any]):
+    """Whom a task is for; null and an empty list ask for nothing."""
+
+    kind = serializers.SerializerMethodField()
+    min_standing = serializers.SerializerMethodField()
+    capabilities = serializers.ListField(child=serializers.CharField())
+
+    def get_kind(self, asked: Eligibility) -> str | None:
+        return asked.kind
+
+    @extend_schema_field(CREDITS_SCHEMA | {"type": ["string", "null"]})
+    def get_min_standing(self, asked: Eligibility) -> str | None:
+        return None if asked.min_standing is None else amounts.format(asked.min_standing)
 
 
 class TaskOut(serializers.Serializer[Any]):
@@ -136,6 +195,8 @@ class TaskOut(serializers.Serializer[Any]):
     available_bounty = serializers.SerializerMethodField()
     poster = serializers.CharField(source="poster.handle")
     worker = serializers.CharField(source="worker.handle", default=None, allow_null=True)
+    offered_to = serializers.CharField(source="offered_to.handle", default=None, allow_null=True)
+    agreed_amount = serializers.SerializerMethodField()
     parent = serializers.SerializerMethodField()  # type: ignore[assignment] # the contract's word
     depends_on = serializers.SerializerMethodField()
     tags = serializers.ListField(child=serializers.CharField())
@@ -145,17 +206,29 @@ class TaskOut(serializers.Serializer[Any]):
     attachments = serializers.SerializerMethodField()
     terms_version = serializers.IntegerField()
     terms = TermsOut(source="*")
+    eligibility = EligibilityOut()
+    on_decline = serializers.ChoiceField(choices=OnDecline.choices)
+    runner_up_share = ShareField(source="runner_up_bps")
     deadline = serializers.DateTimeField()
+    offered_until = serializers.DateTimeField(allow_null=True)
     claim_expires_at = serializers.DateTimeField(allow_null=True)
     resubmit_by = serializers.DateTimeField(allow_null=True)
     notice_ends_at = serializers.DateTimeField(allow_null=True)
     review_due_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+    poster_record = serializers.SerializerMethodField()
     permitted_actions = serializers.SerializerMethodField()
 
     def get_available_bounty(self, task: Task) -> str:
         return "0" if task.is_ended else amounts.format(task.bounty)
+
+    @extend_schema_field(CREDITS_SCHEMA | {"type": ["string", "null"]})
+    def get_agreed_amount(self, task: Task) -> str | None:
+        """Return the amount of the bid that the task is held or offered on, to its two sides."""
+        looking = self.context["viewer"].participant
+        is_side = looking is not None and (looking.is_staff or looking.pk in task.parties)
+        return amounts.format(task.price) if is_side and task.price is not None else None
 
     def get_parent(self, task: Task) -> str | None:
         return None
@@ -177,8 +250,18 @@ class TaskOut(serializers.Serializer[Any]):
         files = [attached.file for attached in task.attached.all()]
         return FileOut(files, many=True).data
 
+    @extend_schema_field(PosterRecordOut)
+    def get_poster_record(self, task: Task) -> Any:
+        return self.context["records"][task.poster_operator_id]
+
     def get_permitted_actions(self, task: Task) -> list[str]:
         return permissions.permitted_actions(task, self.context["viewer"])
+
+
+def context_of(tasks: Iterable[Task], looking: permissions.Viewer) -> dict[str, Any]:
+    """Return what `TaskOut` needs to show *tasks* to somebody. Queries: one."""
+    operators = {task.poster_operator_id for task in tasks}
+    return {"viewer": looking, "records": poster_records(operators, at=looking.at)}
 
 
 class RelatedAssetOut(serializers.Serializer[Any]):
@@ -263,7 +346,7 @@ class TaskQuery(PageQuery):
 
     state = serializers.ChoiceField(choices=TaskState.choices, required=False)
     tag = serializers.CharField(required=False, max_length=50)
-    mode = serializers.ChoiceField(choices=["claim", "bid", "contest", "direct"], required=False)
+    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
     kind = serializers.ChoiceField(
         choices=Kind.choices, required=False, help_text="what the poster is"
     )
@@ -278,7 +361,9 @@ class TaskQuery(PageQuery):
         fields = super().get_fields()
         # `for` is a word of Python's.
         fields["for"] = serializers.ChoiceField(
-            choices=["me"], required=False, help_text="open tasks, those that fit the caller first"
+            choices=["me"],
+            required=False,
+            help_text="open tasks that the caller may take now, those that fit best first",
         )
         return fields
 
@@ -334,12 +419,18 @@ def with_checks(given: Mapping[str, Any]) -> dict[str, Any]:
     call it before a transaction.
 
     Raises:
-        ValidationError: They are to settle, and none fails an empty delivery (rule 18).
+        ValidationError: They are to settle, and none fails an empty delivery (rules 12 and 18).
     """
     parsed: list[checks.Check] = given.get("verification", [])
-    if given["acceptance"] == Acceptance.AUTOMATIC and not runs.can_decide(parsed):
+    has_to_settle = {
+        "acceptance": given["acceptance"] == Acceptance.AUTOMATIC,
+        "verification": given["mode"] == Mode.CONTEST,
+    }
+    asking = next((field for field, asks in has_to_settle.items() if asks), None)
+    if asking is not None and not runs.can_decide(parsed):
+        said = "A contest" if asking == "verification" else "Automatic acceptance"
         raise serializers.ValidationError(
-            {"acceptance": ["Automatic acceptance needs a required check that fails {}."]},
+            {asking: [f"{said} needs a required check that fails an empty delivery."]},
             code="checks_cannot_decide",
         )
     return {**given, "verification": [check.as_json() for check in parsed]}
@@ -358,7 +449,7 @@ class Tasks(Endpoint):
         """Browse and search tasks."""
         asking = viewer_of(request) if "for" not in self.query else actor_of(request)
         page = browse(self.query, asking)
-        context = {"viewer": viewer(asking), "brief": True}
+        context = context_of(page.rows, viewer(asking)) | {"brief": True}
         results = TaskOut(page.rows, many=True, context=context).data
         return Response({"results": results, "next_cursor": page.next_cursor})
 
@@ -413,7 +504,7 @@ class Tasks(Endpoint):
 def shown(task: Task, request: Request) -> dict[str, Any]:
     """Return a task as the caller sees it now."""
     loaded = as_shown(Task.objects.filter(pk=task.pk).defer("search")).get()
-    return dict(TaskOut(loaded, context={"viewer": viewer(viewer_of(request))}).data)
+    return dict(TaskOut(loaded, context=context_of([loaded], viewer(viewer_of(request)))).data)
 
 
 def _tagged(response: Response, task: Task) -> Response:
@@ -432,7 +523,8 @@ class OneTask(Endpoint):
         asking = viewer_of(request)
         tasks = as_shown(visible_to(asking).defer("search"))
         task = tasks.get(pk=ids.decode("task", task_id))
-        return _tagged(Response(TaskOut(task, context={"viewer": viewer(asking)}).data), task)
+        context = context_of([task], viewer(asking))
+        return _tagged(Response(TaskOut(task, context=context).data), task)
 
     @extend_schema(request=EditIn, responses=TaskOut)
     def patch(self, request: Request, task_id: str) -> Response:
@@ -447,7 +539,7 @@ class OneTask(Endpoint):
 
 
 class ClaimIn(StrictSerializer):
-    """Claiming."""
+    """Claiming, or taking what one was offered."""
 
     note = TextField(max_length=1000, required=False, allow_blank=True)
     terms_version = WholeNumberField(required=False, min_value=1, max_value=2**31 - 1)
@@ -470,7 +562,7 @@ class ClaimTask(Endpoint):
     @extend_schema(request=ClaimIn, responses=ClaimedOut)
     @retryable
     def post(self, request: Request, task_id: str) -> Response:
-        """Claim an open task; exactly one claimant wins."""
+        """Claim an open task, or one that one was offered; exactly one claimant wins."""
         given = self.read_body(request, ClaimIn)
         task = claim_task(task_id=ids.decode("task", task_id), actor=actor_of(request), **given)
         return Response(shown(task, request) | {"related_assets": self.related})
@@ -478,7 +570,7 @@ class ClaimTask(Endpoint):
 
 def related_assets(task: Task) -> list[dict[str, str]]:
     """Return assets that may help with a task, best first."""
-    found = catalog.search(q=" ".join([task.title, *task.tags]))[:RELATED_ASSETS]
+    found = browsing.search(q=" ".join([task.title, *task.tags]))[:RELATED_ASSETS]
     return [
         {
             "asset": f"{asset.owner.handle}/{asset.name}",
@@ -547,6 +639,41 @@ class CancelTask(Endpoint):
         return Response(shown(task, request))
 
 
+class RaiseIn(StrictSerializer):
+    """What rises: the bounty, the deadline, or both."""
+
+    bounty = CreditsField(required=False)
+    deadline = serializers.DateTimeField(required=False)
+
+
+class RaiseTask(Endpoint):
+    """`/tasks/{id}/raise`."""
+
+    scopes = {"POST": Scope.TASKS_WRITE}
+
+    @extend_schema(request=RaiseIn, responses=TaskOut)
+    @retryable
+    def post(self, request: Request, task_id: str) -> Response:
+        """Raise the bounty or the deadline of one's task, also while somebody works on it."""
+        given = self.read_body(request, RaiseIn)
+        task = raise_task(task_id=ids.decode("task", task_id), actor=actor_of(request), **given)
+        return _tagged(Response(shown(task, request)), task)
+
+
+class DeclineTask(Endpoint):
+    """`/tasks/{id}/decline`."""
+
+    scopes = {"POST": EITHER_SIDE}
+
+    @extend_schema(request=AbandonIn, responses=TaskOut)
+    @retryable
+    def post(self, request: Request, task_id: str) -> Response:
+        """Decline a task that one was offered."""
+        given = self.read_body(request, AbandonIn)
+        task = decline_task(task_id=ids.decode("task", task_id), actor=actor_of(request), **given)
+        return Response(shown(task, request))
+
+
 class TaskSettlement(Endpoint):
     """`/tasks/{id}/settlement`."""
 
@@ -578,9 +705,11 @@ def _royalties(claim_id: Any, *, final: bool) -> list[dict[str, str]]:
 
 def final_settlement(settled: Settlement) -> dict[str, Any]:
     """Return how an ended task's escrow was divided."""
-    workers, royalties = [], []
-    if settled.worker is not None and settled.wages:
-        workers = [{"participant": settled.worker.handle, "amount": amounts.format(settled.wages)}]
+    workers = [
+        {"participant": paid.worker.handle, "amount": amounts.format(paid.amount)}
+        for paid in settled.payments.all()
+    ]
+    royalties = []
     if settled.royalties:
         royalties = _royalties(settled.claim_id, final=True)
     return settlement_body(
@@ -589,6 +718,7 @@ def final_settlement(settled: Settlement) -> dict[str, Any]:
         workers=workers,
         royalties=royalties,
         compensation=settled.compensation,
+        panel=settled.panel,
         refund=settled.refund,
         final=True,
     )
@@ -598,13 +728,16 @@ def projected_settlement(task: Task) -> dict[str, Any]:
     """Return how the escrow would be divided if the task were accepted now."""
     royalties = _royalties(task.claim_id, final=False) if task.claim_id else []
     total = sum(amounts.parse(royalty["amount"]) for royalty in royalties)
-    division = divide_accepted(task.bounty, royalties=total, fee_bps=task.fee_bps)
+    division = divide_accepted(
+        task.bounty, price=task.priced, royalties=total, fee_bps=task.fee_bps
+    )
     worker = task.worker.handle if task.worker else None
     return settlement_body(
         task.bounty,
         fee=division.fee,
         workers=[{"participant": worker, "amount": amounts.format(division.wages)}],
         royalties=royalties,
+        refund=division.refund,
         final=False,
     )
 
@@ -616,6 +749,7 @@ def settlement_body(
     workers: list[dict[str, Any]],
     royalties: list[dict[str, str]] | None = None,
     compensation: int = 0,
+    panel: int = 0,
     refund: int = 0,
     final: bool,
 ) -> dict[str, Any]:
@@ -629,7 +763,7 @@ def settlement_body(
         "royalties": royalties or [],
         "subtasks": [],
         "compensation": amounts.format(compensation),
-        "panel": zero,
+        "panel": amounts.format(panel),
         "reviews": zero,
         "refund": amounts.format(refund),
     }

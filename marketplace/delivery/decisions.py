@@ -3,15 +3,30 @@
 Callers hold the task's lock and have asked whether the verb is permitted.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from credits import amounts
 from marketplace.delivery.models import Delivery, DeliveryState
 from marketplace.events.log import record
+from marketplace.foundation.batching import write
+from marketplace.foundation.rows import save_rows
 from marketplace.participants.models import Participant
 from marketplace.tasks import ending
-from marketplace.tasks.models import Settlement, Task
+from marketplace.tasks.models import Claim, Settlement, Task
 from marketplace.tasks.states import Role
+
+# What a decision may set; saved together, so that neither verb forgets one.
+DECIDED = (
+    "state",
+    "decided_at",
+    "comment",
+    "reason",
+    "requirement",
+    "first_decision",
+    "first_decided_at",
+    "at_stake",
+)
 
 
 def accept(
@@ -22,17 +37,17 @@ def accept(
     roles: frozenset[Role],
     actor: Participant | None,
     at: datetime,
-    rating: int | None = None,
     comment: str = "",
 ) -> Settlement:
     """Accept a delivery and settle the escrow."""
     parties = task.parties
+    delivery.note_decision(verb, at_stake=task.priced, at=at)
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_accepted(task, at=at)
     ending.save_transition(task)
     delivery.state, delivery.decided_at = DeliveryState.ACCEPTED, at
-    delivery.rating, delivery.comment = rating, comment
-    delivery.save(update_fields=["state", "decided_at", "rating", "comment"])
+    delivery.comment = comment
+    write(_save, delivery)
     record(
         "delivery.accepted",
         subject=delivery.subject,
@@ -62,17 +77,18 @@ def reject(
     requirement: int | None = None,
 ) -> None:
     """Reject a delivery; the worker may deliver again until `resubmit_by`."""
+    delivery.note_decision(verb, at_stake=task.priced, at=at)
     task.advance(verb, roles=roles, at=at)
     claim = task.claim
     assert claim is not None, "a submitted task is held"
     claim.rejections += 1
-    claim.save(update_fields=["rejections"])
+    write(_save_rejections, claim)
     task.stop_review()
     task.resubmit_by = at + timedelta(seconds=task.resubmission_seconds)
     ending.save_transition(task)
     delivery.state, delivery.decided_at = DeliveryState.REJECTED, at
     delivery.reason, delivery.requirement = reason, requirement
-    delivery.save(update_fields=["state", "decided_at", "reason", "requirement"])
+    write(_save, delivery)
     record(
         "delivery.rejected",
         subject=delivery.subject,
@@ -81,3 +97,11 @@ def reject(
         notified=task.parties,
         data={"task": task.public_id, "by": verb, "reason": reason, "requirement": requirement},
     )
+
+
+def _save(deliveries: Sequence[Delivery]) -> None:
+    save_rows(deliveries, DECIDED)
+
+
+def _save_rejections(claims: Sequence[Claim]) -> None:
+    save_rows(claims, ["rejections"])

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 
 from marketplace.delivery.models import Delivery, DeliveryState
-from marketplace.delivery.queries import visible_to
+from marketplace.delivery.queries import decidable_by
 from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines, permissions
 from marketplace.tasks.models import Task
@@ -35,7 +35,7 @@ def lock_for_decision(
 
     Locks: the task. Round trips: three.
     """
-    task_id = visible_to(actor).values_list("task_id", flat=True).get(pk=delivery_id)
+    task_id = decidable_by(actor).values_list("task_id", flat=True).get(pk=delivery_id)
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     permissions.require(task, verb, task.roles_of(actor) if roles is None else roles, now)

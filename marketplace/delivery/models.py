@@ -1,7 +1,8 @@
 """Deliveries and the runs of their checks."""
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from marketplace.events.log import Subject
@@ -18,6 +19,10 @@ class DeliveryState(models.TextChoices):
     SUBMITTED = "submitted", "awaits its checks and its review"
     ACCEPTED = "accepted", "accepted and paid"
     REJECTED = "rejected", "rejected with a reason"
+    # Of entries to contests.
+    RUNNER_UP = "runner_up", "second, and paid the second's part"
+    SHARED = "shared", "paid an equal share, for nobody chose"
+    UNCHOSEN = "unchosen", "another was chosen, or none"
 
 
 class Delivery(models.Model):
@@ -34,6 +39,7 @@ class Delivery(models.Model):
     evidence = models.JSONField(default=list)
     usage = models.JSONField(default=dict)
     files = models.ManyToManyField(File, through="DeliveryFile")
+    is_entry = models.BooleanField(default=False)  # to a contest, beside those of others
     created_at = models.DateTimeField(db_default=MarketNow())
 
     state = models.CharField(
@@ -43,10 +49,13 @@ class Delivery(models.Model):
     decided_at = models.DateTimeField(null=True)
     reason = models.TextField(max_length=5000, blank=True, default="")
     requirement = models.PositiveIntegerField(null=True)  # index into the task's requirements
-    rating = models.PositiveSmallIntegerField(
-        null=True, validators=[MinValueValidator(1), MaxValueValidator(5)]
-    )
     comment = models.TextField(max_length=5000, blank=True, default="")
+
+    # The first decision about it, which a dispute may turn round and never changes: the verb, when,
+    # and what the worker stood to be paid, in micro-credits. Standing is counted from these.
+    first_decision = models.CharField(max_length=20, blank=True, default="")
+    first_decided_at = models.DateTimeField(null=True)
+    at_stake = models.BigIntegerField(null=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -60,7 +69,7 @@ class Delivery(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["task"],
-                condition=models.Q(state=DeliveryState.SUBMITTED),
+                condition=models.Q(state=DeliveryState.SUBMITTED, is_entry=False),
                 name="one_delivery_under_review_per_task",
             ),
             models.CheckConstraint(
@@ -69,8 +78,12 @@ class Delivery(models.Model):
                 name="decided_deliveries_say_when",
             ),
             models.CheckConstraint(
-                condition=models.Q(rating=None) | models.Q(rating__range=(1, 5)),
-                name="rating_is_one_to_five",
+                condition=models.Q(first_decision="", first_decided_at=None, at_stake=None)
+                | (
+                    ~models.Q(first_decision="")
+                    & models.Q(first_decided_at__isnull=False, at_stake__isnull=False)
+                ),
+                name="first_decisions_are_whole",
             ),
         ]
         indexes = [models.Index(fields=["worker", "state"], name="delivery_by_worker")]
@@ -87,6 +100,13 @@ class Delivery(models.Model):
     def subject(self) -> Subject:
         """Return what events about this delivery name."""
         return Subject("delivery", self.public_id)
+
+    def note_decision(self, verb: str, *, at_stake: int, at: datetime) -> tuple[str, ...]:
+        """Note the first decision about it, and return which fields that sets; none at a second."""
+        if self.first_decision:
+            return ()
+        self.first_decision, self.at_stake, self.first_decided_at = verb, at_stake, at
+        return ("first_decision", "at_stake", "first_decided_at")
 
 
 class DeliveryFile(models.Model):

@@ -3,6 +3,8 @@
 Silence never favours the side that gains by it (market_rules.md, "Time").
 """
 
+import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,13 +12,29 @@ from django.conf import settings
 from marketplace.delivery import decisions
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryState, Verdict
 from marketplace.events.log import record
-from marketplace.tasks.deadlines import Limit, when_passed
-from marketplace.tasks.ending import save_transition
+from marketplace.tasks.deadlines import Limit, when_passed, when_passed_by_many
+from marketplace.tasks.ending import load_claims, save_transition
 from marketplace.tasks.models import Acceptance, Task
 from marketplace.tasks.states import Role
 
 CLOCK = frozenset({Role.CLOCK})
 CHECKS = frozenset({Role.CHECKS})
+# Large, and no matter to what becomes of a delivery.
+WHAT_WAS_DELIVERED = ("summary", "result", "evidence", "usage")
+
+SeatPanel = Callable[[Task, datetime], None]
+
+_panels: list[SeatPanel] = []
+
+
+def when_undecided(seat_panel: SeatPanel) -> SeatPanel:
+    """Let *seat_panel* take over an automatic task whose check could not run, and nobody decided.
+
+    It leaves the task disputed, and saved.
+    """
+    assert not _panels, "one panel judges"
+    _panels.append(seat_panel)
+    return seat_panel
 
 
 def begin(task: Task, *, at: datetime) -> None:
@@ -60,30 +78,39 @@ def conclude(task: Task, delivery: Delivery, runs: list[CheckRun], *, at: dateti
         save_transition(task)
 
 
-@when_passed(Limit.REMIND)
-def remind(task: Task, at: datetime) -> None:
+@when_passed_by_many(Limit.REMIND)
+def remind(tasks: Sequence[Task], at: datetime) -> None:
     """Half of the review window has passed: tell the poster."""
-    task.advance("remind", roles=CLOCK, at=at)
-    task.remind_at = None
-    save_transition(task)
-    record(
-        "task.review_reminder",
-        subject=task.subject,
-        actor=None,
-        readers=task.parties,
-        notified=[task.poster_id],
-    )
+    for task in tasks:
+        task.advance("remind", roles=CLOCK, at=at)
+        task.remind_at = None
+        save_transition(task)
+        record(
+            "task.review_reminder",
+            subject=task.subject,
+            actor=None,
+            readers=task.parties,
+            notified=[task.poster_id],
+        )
 
 
-@when_passed(Limit.LAPSE_REVIEW)
-def lapse_review(task: Task, at: datetime) -> None:
+@when_passed_by_many(Limit.LAPSE_REVIEW)
+def lapse_review(tasks: Sequence[Task], at: datetime) -> None:
     """The poster stayed silent: the checks decide, and where one could not run, staff look."""
-    delivery = under_review(task)
-    runs = required_runs(delivery)
-    if _first(runs, Verdict.ERROR) is not None:
-        _hand_to_staff(task, at)
-    else:
-        _decide_by_silence(task, delivery, runs, at)
+    load_claims(tasks, owed=True)
+    deliveries = Delivery.objects.filter(task__in=tasks, state=DeliveryState.SUBMITTED)
+    of_task = {delivery.task_id: delivery for delivery in deliveries.defer(*WHAT_WAS_DELIVERED)}
+    runs_of: dict[uuid.UUID, list[CheckRun]] = {one.pk: [] for one in of_task.values()}
+    required = CheckRun.objects.filter(delivery__in=runs_of, required=True).defer("config")
+    for run in required.order_by("position"):
+        runs_of[run.delivery_id].append(run)
+    for task in tasks:
+        delivery = of_task[task.pk]
+        runs = runs_of[delivery.pk]
+        if _first(runs, Verdict.ERROR) is not None:
+            _hand_to_staff(task, at)
+        else:
+            _decide_by_silence(task, delivery, runs, at)
 
 
 @when_passed(Limit.LAPSE_STAFF)
@@ -92,8 +119,8 @@ def lapse_staff(task: Task, at: datetime) -> None:
     delivery = under_review(task)
     runs = required_runs(delivery)
     if task.acceptance == Acceptance.AUTOMATIC and _first(runs, Verdict.FAILED) is None:
-        # A panel decides these once there are panels; until then staff are asked again.
-        _hand_to_staff(task, at)
+        for seat_panel in _panels:
+            seat_panel(task, at)
     else:
         _decide_by_silence(task, delivery, runs, at)
 

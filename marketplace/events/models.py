@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.fields.json import KT
 
 from marketplace.foundation.clock import MarketNow
 from marketplace.foundation.ids import new_id
@@ -25,6 +26,21 @@ class Event(models.Model):
     # Whom it asks to do or know something: they get a notification.
     notified = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(db_default=MarketNow())
+
+    class Meta:
+        indexes = [
+            # Who moved credits with whom: nobody of them judges the other's disputes.
+            models.Index(
+                KT("data__from"),
+                condition=models.Q(type="credits.transferred"),
+                name="transfer_by_payer",
+            ),
+            models.Index(
+                KT("data__to"),
+                condition=models.Q(type="credits.transferred"),
+                name="transfer_by_payee",
+            ),
+        ]
 
 
 class OutboxMessage(models.Model):

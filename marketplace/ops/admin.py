@@ -6,13 +6,15 @@ neither. Staff sign in like everybody else.
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth.models import Group
 from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
@@ -21,18 +23,25 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from rest_framework.exceptions import ValidationError
 
 from assets.models import Asset, Version
 from credits import amounts, seals
 from credits.ledger import AccountId
 from credits.models import Account, Entry, Fold, Posting, SealedBlock
+from marketplace.api.fields import ShareField, TextField
 from marketplace.api.wallets import LINE_IDS, MOST_NUMBER
 from marketplace.delivery.models import CheckRun, Delivery
+from marketplace.disputes.models import Decision, Dispute, Evidence, Seat, outcome_of
+from marketplace.disputes.states import DisputeState
+from marketplace.disputes.usecases.decide_dispute import decide_dispute
 from marketplace.events.models import Event, Notification
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
+from marketplace.ratings.models import Rating
 from marketplace.reuse.models import Earning, Use
 from marketplace.tasks.models import Task
+from marketplace.tasks.states import IllegalTransition, NotPermitted
 from marketplace.web.wallet import KINDS
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -66,7 +75,7 @@ class ReadOnlyAdmin(_ModelAdmin):
         deferred: Columns that a list does not need, and that are large.
     """
 
-    actions = None
+    actions: Sequence[str] | None = None
     show_full_result_count = False  # counting a large table is slower than searching it
     list_per_page = 50
     deferred: ClassVar[tuple[str, ...]] = ()
@@ -96,26 +105,6 @@ class ReadOnlyAdmin(_ModelAdmin):
 @admin.display(description="credits")
 def _credits(micro: int | None) -> str:
     return "" if micro is None else amounts.format(micro)
-
-
-@admin.register(Participant)
-class ParticipantAdmin(ReadOnlyAdmin):
-    """People and agents; their passwords stay out of sight, also as hashes."""
-
-    list_display = (
-        "handle",
-        "kind",
-        "display_name",
-        "operator",
-        "is_staff",
-        "is_active",
-        "joined_at",
-    )
-    list_select_related = ("operator",)
-    list_filter = ("kind", "is_staff", "is_active")
-    search_fields = ("handle", "display_name")
-    ordering = ("-id",)
-    exclude = ("password", "user_permissions", "groups")
 
 
 @admin.register(Task)
@@ -156,6 +145,118 @@ class CheckRunAdmin(ReadOnlyAdmin):
     list_filter = ("state", "type")
     search_fields = ("name", "detail")
     ordering = ("-id",)
+
+
+class DecisionForm(ActionForm):
+    """What an administrator decides about the disputes that are ticked."""
+
+    worker_share = forms.CharField(
+        required=False, label="Worker's share, from 0 to 1", max_length=6
+    )
+    rationale = forms.CharField(required=False, label="Why; both sides read it", max_length=5000)
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    """Disputes; those that wait for an administrator can be decided here.
+
+    Who sits on a panel, and how it votes, stays out of sight until it is decided.
+    """
+
+    list_display = ("public_id", "task", "cause", "state", "opener", "credits", "due_at")
+    list_select_related = ("task", "opener")
+    list_filter = ("state", "cause")
+    search_fields = ("task__title", "opener__handle")
+    ordering = ("-id",)
+    deferred = ("task__search", "pool")
+    exclude = ("pool", "seed", "deposit")
+    readonly_fields = ("credits",)
+    actions = ("decide",)
+    action_form = DecisionForm
+
+    def view_on_site(self, dispute: Dispute) -> str:
+        """Return the page where the whole case is read and decided."""
+        return reverse("dispute", args=[dispute.public_id])
+
+    @admin.display(description="deposit", ordering="deposit")
+    def credits(self, dispute: Dispute) -> str:
+        """Return the deposit in credits."""
+        return amounts.format(dispute.deposit)
+
+    @admin.action(description="Decide, with the share and the reason given here")
+    def decide(self, request: HttpRequest, disputes: QuerySet[Dispute]) -> None:
+        """Decide each of the ticked disputes as an administrator."""
+        try:
+            share = ShareField().run_validation(request.POST.get("worker_share"))
+            why = TextField(max_length=5000).run_validation(request.POST.get("rationale"))
+        except ValidationError:
+            self.message_user(request, "Say a share from 0 to 1, and why.", messages.ERROR)
+            return
+        assert isinstance(request.user, Participant), "the admin requires signing in"
+        for dispute in disputes:
+            try:
+                decide_dispute(
+                    dispute_id=dispute.pk,
+                    actor=request.user,
+                    outcome=outcome_of(share),
+                    worker_share=share,
+                    rationale=why,
+                )
+            except (NotPermitted, IllegalTransition) as error:
+                hint = getattr(error, "hint", "")
+                self.message_user(request, f"{dispute}: {error}. {hint}", messages.ERROR)
+            else:
+                self.message_user(request, f"{dispute} is decided.")
+
+
+@admin.register(Seat)
+class SeatAdmin(ReadOnlyAdmin):
+    """Seats of panels that have decided, with their votes."""
+
+    list_display = ("dispute", "position", "redraw", "panelist", "state", "outcome", "fee")
+    list_select_related = ("dispute", "panelist")
+    list_filter = ("state",)
+    search_fields = ("=panelist__handle",)
+    ordering = ("-id",)
+    deferred = ("dispute__pool",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        hidden = (DisputeState.EVIDENCE, DisputeState.VOTING)
+        return super().get_queryset(request).exclude(dispute__state__in=hidden)
+
+
+@admin.register(Evidence)
+class EvidenceAdmin(ReadOnlyAdmin):
+    """What both sides handed in."""
+
+    list_display = ("dispute", "author", "created_at")
+    list_select_related = ("dispute", "author")
+    search_fields = ("=author__handle",)
+    ordering = ("-id",)
+    deferred = ("dispute__pool",)
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    """What was decided, by whom, and about which appeals."""
+
+    list_display = ("dispute", "on_appeal", "outcome", "share_bps", "decided_by", "administrator")
+    list_select_related = ("dispute", "administrator")
+    list_filter = ("decided_by", "on_appeal")
+    search_fields = ("=administrator__handle",)
+    ordering = ("-id",)
+    deferred = ("dispute__pool",)
+
+
+@admin.register(Rating)
+class RatingAdmin(ReadOnlyAdmin):
+    """What both sides of a task said of each other; hidden ones are staff's to read, too."""
+
+    list_display = ("public_id", "task", "rater", "rated", "score", "created_at", "shown_at")
+    list_select_related = ("task", "rater", "rated")
+    search_fields = ("=rater__handle", "=rated__handle")
+    ordering = ("-id",)
+    deferred = ("task__search",)
 
 
 @admin.register(Event)

@@ -34,12 +34,15 @@ WHERE in_chunk(task.id) AND (
     (task.ended_at IS NOT NULL) <> (settlement.task_id IS NOT NULL) OR settlement.bounty <> task.bounty);
 
 -- invariant: claims_are_held_by_their_task
--- A claim that has not ended is the one that its task names, and the other way round.
+-- A claim that has not ended is the one that its task names, and the other way round. Entries to
+-- contests are beside each other, and named when one has won.
 SELECT format('task %s', typeid('task', coalesce(task.id, claim.task_id))) AS subject,
     format('state %s, live claim %s', task.state, coalesce(claim.id::text, 'none')) AS wrong
 FROM tasks_task AS task
-FULL JOIN tasks_claim AS claim ON claim.id = task.claim_id AND claim.task_id = task.id
-WHERE (claim.ended_at IS NULL AND claim.id IS NOT NULL) <> coalesce(task.state IN ('claimed', 'submitted'), false);
+FULL JOIN (SELECT * FROM tasks_claim WHERE NOT is_entry) AS claim
+    ON claim.id = task.claim_id AND claim.task_id = task.id
+WHERE (claim.ended_at IS NULL AND claim.id IS NOT NULL)
+    <> coalesce(task.state IN ('claimed', 'submitted', 'disputed') AND task.mode <> 'contest', false);
 
 -- money invariant: fees_are_what_settlements_say
 -- The fee account holds what all settlements together set aside for it.
@@ -83,10 +86,44 @@ CROSS JOIN (SELECT coalesce((SELECT stops FROM credits_switch ORDER BY number DE
     AS switch
 WHERE (clock.stands_at IS NOT NULL) <> switch.stops;
 
+-- invariant: disputed_tasks_have_a_dispute
+-- A task is disputed exactly while a dispute about it runs.
+SELECT format('task %s', typeid('task', task.id)) AS subject,
+    format('%s, and its dispute is %s', task.state, coalesce(dispute.state, 'none')) AS wrong
+FROM tasks_task AS task LEFT JOIN disputes_dispute AS dispute ON dispute.task_id = task.id
+WHERE (task.state = 'disputed') <> (dispute.id IS NOT NULL AND dispute.settled_at IS NULL);
+
+-- money invariant: deposits_are_held_until_settled
+-- The escrow of a dispute holds its deposit while it runs, and is at zero and closed afterwards.
+SELECT format('task %s', typeid('task', dispute.task_id)) AS subject,
+    format('deposit %s, dispute %s, and its escrow holds %s', dispute.deposit, dispute.state,
+        coalesce(escrow.balance::text, 'nothing: there is none')) AS wrong
+FROM disputes_dispute AS dispute LEFT JOIN credits_account AS escrow
+    ON escrow.kind = 'escrow' AND escrow.reference = typeid('dispute', dispute.id)
+WHERE CASE WHEN dispute.deposit = 0 THEN escrow.id IS NOT NULL
+    WHEN dispute.settled_at IS NULL THEN escrow.balance IS DISTINCT FROM dispute.deposit
+    ELSE escrow.balance IS DISTINCT FROM 0 OR escrow.closed_at IS NULL END;
+
+-- money invariant: panels_are_paid_for_their_votes
+-- What a settlement sets aside for a panel is what its seats were paid, and only votes are paid.
+SELECT format('task %s', typeid('task', settlement.task_id)) AS subject,
+    format('the panel has %s, its votes %s, other seats %s', settlement.panel,
+        coalesce(paid.votes, 0), coalesce(paid.others, 0)) AS wrong
+FROM tasks_settlement AS settlement
+LEFT JOIN (
+    SELECT dispute.task_id, sum(seat.fee) FILTER (WHERE seat.state = 'voted') AS votes,
+        sum(seat.fee) FILTER (WHERE seat.state <> 'voted') AS others
+    FROM disputes_dispute AS dispute JOIN disputes_seat AS seat ON seat.dispute_id = dispute.id
+    GROUP BY dispute.task_id
+) AS paid ON paid.task_id = settlement.task_id
+WHERE settlement.panel <> coalesce(paid.votes, 0) OR coalesce(paid.others, 0) <> 0;
+
 -- money invariant: escrows_have_a_task
--- Every escrow belongs to a task.
+-- Every escrow belongs to a task, or to a dispute, whose deposit it is.
 -- only in a full audit
 SELECT format('account %s', escrow.id) AS subject,
-    format('the escrow of %s, which is no task', escrow.reference) AS wrong
+    format('the escrow of %s, which is neither task nor dispute', escrow.reference) AS wrong
 FROM credits_account AS escrow
-WHERE escrow.kind = 'escrow' AND escrow.reference NOT IN (SELECT typeid('task', id) FROM tasks_task);
+WHERE escrow.kind = 'escrow' AND escrow.reference NOT IN (
+    SELECT typeid('task', id) FROM tasks_task UNION ALL
+    SELECT typeid('dispute', id) FROM disputes_dispute);

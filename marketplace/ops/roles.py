@@ -15,7 +15,7 @@ from credits import roles as ledger_roles
 OWNER = "owner"
 """The connection of the owner; the application's own where one role does both."""
 
-READ_ONLY = ("django_migrations", "tasks_transition")
+READ_ONLY = ("disputes_step", "django_migrations", "tasks_transition")
 """Tables that migrations alone write."""
 
 APPEND_ONLY = (
@@ -24,10 +24,18 @@ APPEND_ONLY = (
     "assets_share",
     "assets_versionfile",
     "delivery_deliveryfile",
+    "disputes_decision",
+    "disputes_evidence",
+    "disputes_evidencefile",
     "events_event",
     "events_feed",
     "reuse_versionprice",
+    "tasks_counteroffer",
     "tasks_settlement",
+    "tasks_settlementpayment",
+    "tasks_taskattachment",
+    "threads_message",
+    "threads_messagefile",
 )
 """Tables whose rows stay as they were written."""
 
@@ -35,9 +43,17 @@ KEPT = (
     "assets_asset",
     "assets_version",
     "delivery_delivery",
+    "disputes_dispute",
+    "disputes_seat",
+    "moderation_case",
+    "moderation_hiding",
+    "moderation_report",
+    "participants_confirmation",
+    "participants_freeze",
     "participants_participant",
-    "reuse_earning",
+    "ratings_rating",
     "reuse_use",
+    "tasks_bid",
     "tasks_claim",
     "tasks_task",
 )

@@ -2,6 +2,9 @@
 
 from django.urls import path
 
-from marketplace.ops import pages
+from marketplace.ops import pages, waiting
 
-urlpatterns = [path("books", pages.books, name="books")]
+urlpatterns = [
+    path("", waiting.waiting, name="waiting"),
+    path("books", pages.books, name="books"),
+]

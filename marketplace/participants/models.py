@@ -1,4 +1,4 @@
-"""Participants, their keys and their sign-up grants."""
+"""Participants, their keys, grants and allowances, and what keeps them from new dealings."""
 
 import uuid
 from collections.abc import Collection
@@ -11,8 +11,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Coalesce
 
+from marketplace.events.log import Subject
 from marketplace.foundation.clock import MarketNow
-from marketplace.foundation.ids import new_id
+from marketplace.foundation.ids import encode, new_id
 from marketplace.participants.handles import validate_handle
 
 
@@ -66,8 +67,9 @@ class Participant(AbstractBaseUser, PermissionsMixin):
     version = models.PositiveIntegerField(default=1)  # of the profile; its ETag
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
-    email = models.EmailField(blank=True, default="")
+    email = models.EmailField(blank=True, default="")  # the last that it has confirmed
     joined_at = models.DateTimeField(db_default=MarketNow())
+    granted_at = models.DateTimeField(null=True, editable=False)  # its sign-up grant, given once
 
     USERNAME_FIELD = "handle"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -150,7 +152,7 @@ class ApiKey(models.Model):
 class GrantCount(models.Model):
     """How many sign-up grants a network address was given on a day (rule 4)."""
 
-    address = models.CharField(max_length=64)  # an IPv4 address or an IPv6 /64
+    address = models.CharField(max_length=64)  # an IPv4 address or an IPv6 /48
     day = models.DateField()
     granted = models.PositiveIntegerField()
 
@@ -158,6 +160,50 @@ class GrantCount(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["address", "day"], name="one_count_per_address_and_day")
         ]
+
+
+class Confirmation(models.Model):
+    """A mail that asks whether a mailbox is an operator's; confirmed, it is so for good.
+
+    A confirmed mailbox stays taken, also when its operator confirms another one: otherwise one
+    mailbox would do for any number of operators, one after the other.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    operator = models.ForeignKey(
+        Participant, models.PROTECT, related_name="confirmations", db_index=False
+    )
+    email = models.EmailField()
+    mailbox = models.EmailField()  # the same for every way of writing it, see `mailboxes`
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    # When the mail is sent (again); null when it was, or when it was tried often enough.
+    send_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mailbox"],
+                condition=models.Q(confirmed_at__isnull=False),
+                name="one_operator_per_mailbox",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["operator", "created_at"], name="confirmation_of_operator"),
+            models.Index(fields=["mailbox", "created_at"], name="confirmation_of_mailbox"),
+            models.Index(
+                fields=["send_at"],
+                condition=models.Q(send_at__isnull=False),
+                name="confirmation_to_send",
+            ),
+        ]
+
+    @property
+    def public_id(self) -> str:
+        """Return the id that the API shows."""
+        return encode("confirmation", self.id)
 
 
 class DaySpent(models.Model):
@@ -171,3 +217,102 @@ class DaySpent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["agent", "day"], name="one_sum_per_agent_and_day")
         ]
+
+
+class Freeze(models.Model):
+    """A decision of staff that keeps a participant from new dealings until it ends (rule 25).
+
+    A freeze of an operator is one of all its agents. It ends by itself when its time has passed, so
+    whoever reads it compares it with the clock; nothing sweeps it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="freezes")
+    reason = models.CharField(max_length=1000)
+    decided_by = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    frozen_at = models.DateTimeField()
+    ends_at = models.DateTimeField()  # as it was decided
+    lifted_at = models.DateTimeField(null=True)  # where staff ended it before that
+    # The one appeal, and what staff said to it.
+    appeal = models.TextField(blank=True, default="", max_length=5000)
+    appealed_by = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
+    appealed_at = models.DateTimeField(null=True)
+    answer = models.TextField(blank=True, default="", max_length=5000)
+    answered_by = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("frozen_at")), name="freezes_end"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(appealed_at=None, appealed_by=None, answered_at=None)
+                | models.Q(appealed_at__isnull=False, appealed_by__isnull=False),
+                name="answers_follow_appeals",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(answered_at=None, answered_by=None)
+                | models.Q(answered_at__isnull=False, answered_by__isnull=False),
+                name="answers_have_an_author",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["participant", "-id"], name="freeze_newest"),
+            # The freezes that run are among these; there are few, for people decide them.
+            models.Index(
+                fields=["ends_at"], condition=models.Q(lifted_at=None), name="freeze_running"
+            ),
+            models.Index(
+                fields=["appealed_at"],
+                condition=models.Q(appealed_at__isnull=False, answered_at=None),
+                name="appeal_waiting",
+            ),
+        ]
+
+    @property
+    def public_id(self) -> str:
+        """Return the id that the API shows."""
+        return encode("freeze", self.id)
+
+    @property
+    def subject(self) -> Subject:
+        """Return what events about this freeze name."""
+        return Subject("freeze", self.public_id)
+
+    def runs_at(self, at: datetime) -> bool:
+        """Say whether it keeps anybody from anything at this moment."""
+        return self.lifted_at is None and self.ends_at > at
+
+    @property
+    def is_appeal_granted(self) -> bool:
+        """Say whether staff ended it because of the appeal."""
+        return self.answered_at is not None and self.lifted_at == self.answered_at
+
+
+class Block(models.Model):
+    """An operator lets another one take no more of its work (rule 11).
+
+    It stands between operators, or a second agent would walk around it. It only looks forward: no
+    claim and no delivery is undone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    operator = models.ForeignKey(Participant, models.PROTECT, related_name="blocks")
+    blocked = models.ForeignKey(Participant, models.PROTECT, related_name="+")  # as it was named
+    blocked_operator = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    made_by = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=1000, blank=True, default="")  # for the blocker's eyes
+    created_at = models.DateTimeField(db_default=MarketNow())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["operator", "blocked_operator"], name="blocked_once_by_an_operator"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(operator=models.F("blocked_operator")),
+                name="nobody_blocks_themselves",
+            ),
+        ]
+        indexes = [models.Index(fields=["operator", "-id"], name="block_newest")]

@@ -8,3 +8,9 @@ class ReuseConfig(AppConfig):
 
     name = "marketplace.reuse"
     label = "reuse"
+
+    def ready(self) -> None:
+        from marketplace.reuse import (  # noqa: PLC0415 - after the models; they register
+            reporting,  # noqa: F401
+            track_record,  # noqa: F401
+        )

@@ -5,6 +5,7 @@ lock and says what the claim allows.
 """
 
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from django.db.models import Exists, OuterRef, Sum
 
 from assets.models import Version
 from credits import ledger
+from marketplace.foundation.batching import write
 from marketplace.participants import allowances
 from marketplace.participants.models import Participant
 from marketplace.reuse import earnings
@@ -279,6 +281,18 @@ def owed_by(claim: uuid.UUID) -> list[Earning]:
     return _parts(claim, UseState.BOUND)
 
 
+def owed_by_each(claims: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Earning]]:
+    """Return what `owed_by` returns, for many claims. Round trips: two."""
+    owed: dict[uuid.UUID, list[Earning]] = {claim: [] for claim in claims}
+    bound = Use.objects.filter(claim__in=claims, state=UseState.BOUND)
+    claim_of = {use: claim for use, claim in bound.values_list("pk", "claim") if claim is not None}
+    if claim_of:
+        parts = Earning.objects.filter(use__in=claim_of).order_by("pk")
+        for earning in parts.select_related("author__operator", "version__asset__owner"):
+            owed[claim_of[earning.use_id]].append(earning)
+    return owed
+
+
 def paid_by(claim: uuid.UUID) -> list[Earning]:
     """Return every part that a claim's uses were paid. Round trips: one."""
     return _parts(claim, UseState.PAID)
@@ -303,8 +317,44 @@ def payee_legs(owed: list[Earning]) -> list[ledger.Leg]:
 
 def pay_bound(claim: uuid.UUID, owed: list[Earning], *, at: datetime) -> None:
     """Mark a claim's bound uses as paid; the settlement's posting has moved the credits."""
-    Use.objects.filter(claim=claim, state=UseState.BOUND).update(state=UseState.PAID)
-    earnings.mark_earned(owed, at=at)
+    if owed:
+        Use.objects.filter(claim=claim, state=UseState.BOUND).update(state=UseState.PAID)
+        earnings.mark_earned(owed, at=at)
+
+
+def reduce_owed(claim: uuid.UUID, owed: list[Earning], *, to: int) -> list[Earning]:
+    """Lower what a claim's bound uses owe to *to*, each part in proportion, and return the parts.
+
+    Where a dispute gives the worker too little to pay for all of it (rule 20). A part that comes to
+    nothing is owed no more, and a use without parts is released.
+
+    Args:
+        claim: Whose uses they are.
+        owed: Every part, as `owed_by` returned them.
+        to: What is paid of them together, in micro-credits; at most their sum.
+    """
+    total = sum(earning.amount for earning in owed)
+    assert to <= total, "a dispute raises nothing"
+    if to == total:
+        return owed
+    before = 0
+    for earning in owed:
+        # Rounding sums, and not parts, leaves nothing over.
+        after = before + earning.amount
+        earning.amount = to * after // total - to * before // total
+        before = after
+    left = [earning for earning in owed if earning.amount]
+    Earning.objects.filter(pk__in=[one.pk for one in owed if not one.amount]).delete()
+    Earning.objects.bulk_update(left, ["amount"])
+    paid: dict[uuid.UUID, int] = {}
+    for earning in left:
+        paid[earning.use_id] = paid.get(earning.use_id, 0) + earning.amount
+    bound = list(Use.objects.filter(claim=claim, state=UseState.BOUND))
+    for use in bound:
+        use.amount = paid.get(use.pk, 0)
+        use.state = UseState.BOUND if use.amount else UseState.RELEASED
+    Use.objects.bulk_update(bound, ["amount", "state"])
+    return left
 
 
 def release_bound(claim: uuid.UUID) -> None:
@@ -312,6 +362,10 @@ def release_bound(claim: uuid.UUID) -> None:
 
     The free ones too: they may have been free because of one that is released with them.
     """
-    Use.objects.filter(claim=claim, state__in=[UseState.BOUND, UseState.FREE]).update(
+    write(_release, claim)
+
+
+def _release(claims: Sequence[uuid.UUID]) -> None:
+    Use.objects.filter(claim__in=claims, state__in=[UseState.BOUND, UseState.FREE]).update(
         state=UseState.RELEASED
     )

@@ -10,4 +10,9 @@ class TasksConfig(AppConfig):
     label = "tasks"
 
     def ready(self) -> None:
-        from marketplace.tasks import expiry  # noqa: F401, PLC0415 - registers its due transitions
+        from marketplace.tasks import (  # noqa: PLC0415 - after the models; they register themselves
+            attachments,  # noqa: F401
+            expiry,  # noqa: F401
+            reporting,  # noqa: F401
+            track_record,  # noqa: F401
+        )

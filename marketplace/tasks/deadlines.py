@@ -1,11 +1,12 @@
 """Limits of time: which one a task meets next, and what happens when it passes.
 
 Deadlines are columns. Whoever acts on a task checks them under its lock, so correctness never waits
-for the sweeper; the sweeper only makes things happen when nobody looks.
+for the sweeper; the sweeper only makes things happen when nobody looks. It takes many tasks at once
+and makes of them what would become of each alone, by the same functions.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import partial
@@ -14,6 +15,7 @@ import structlog
 
 from credits.errors import MoneyReadOnly
 from marketplace.foundation import clock
+from marketplace.foundation.batching import together
 from marketplace.foundation.ids import encode
 from marketplace.foundation.transactions import Overdue, run_in_transaction
 from marketplace.tasks.models import Task
@@ -26,22 +28,49 @@ class Limit(Enum):
     """A limit of time, named by what its passing does."""
 
     EXPIRE = "the deadline of an open or claimed task"
+    CLOSE_CONTEST = "the deadline of a contest that somebody entered"
+    LAPSE_OFFER = "the time to answer an offer"
     EXPIRE_CLAIM = "a lease, or the time to deliver again"
     END_NOTICE = "the time that a worker has after the poster gave notice"
     REMIND = "half of the review window"
     LAPSE_REVIEW = "the review window"
+    LAPSE_CHOICE = "the time that the poster of a contest has to choose"
     LAPSE_STAFF = "the time that staff have for a delivery whose check could not run"
+    DISPUTE = "the step that a dispute is in"
 
 
 Handler = Callable[[Task, datetime], None]
+HandlerOfMany = Callable[[Sequence[Task], datetime], None]
 
-_handlers: dict[Limit, Handler] = {}
+_handlers: dict[Limit, HandlerOfMany] = {}
+_alone: set[Limit] = set()
 
 
 def when_passed(limit: Limit) -> Callable[[Handler], Handler]:
-    """Register what happens to a locked task when *limit* passes; it saves the task itself."""
+    """Register what happens to a locked task when *limit* passes; it saves the task itself.
+
+    For what happens seldom, or reads much: the sweeper gives each such task its own transaction.
+    """
 
     def register(handler: Handler) -> Handler:
+        def one(tasks: Sequence[Task], at: datetime) -> None:
+            (task,) = tasks
+            handler(task, at)
+
+        when_passed_by_many(limit)(one)
+        _alone.add(limit)
+        return handler
+
+    return register
+
+
+def when_passed_by_many(limit: Limit) -> Callable[[HandlerOfMany], HandlerOfMany]:
+    """Register the same for tasks that the sweeper locked together.
+
+    It reads once what all of them need, and what it writes is written `together`.
+    """
+
+    def register(handler: HandlerOfMany) -> HandlerOfMany:
         assert limit not in _handlers, f"{limit} has a handler"
         _handlers[limit] = handler
         return handler
@@ -52,13 +81,19 @@ def when_passed(limit: Limit) -> Callable[[Handler], Handler]:
 def limits_of(task: Task) -> Iterator[tuple[datetime, Limit]]:
     """Return every limit that runs for a task now (market_rules.md, "Time")."""
     if task.state == TaskState.OPEN:
-        yield task.deadline, Limit.EXPIRE
+        yield task.deadline, Limit.CLOSE_CONTEST if task.entries else Limit.EXPIRE
+    elif task.state == TaskState.OFFERED:
+        assert task.offered_until is not None, "the constraint offered_tasks_say_to_whom"
+        yield task.offered_until, Limit.LAPSE_OFFER
     elif task.state == TaskState.CLAIMED:
         yield _limit_of_claim(task)
+    elif task.state == TaskState.DISPUTED:
+        assert task.dispute_due_at is not None, "disputed_tasks_wait_for_their_dispute"
+        yield task.dispute_due_at, Limit.DISPUTE
     elif task.state == TaskState.SUBMITTED:
         reviewing = (
             (task.remind_at, Limit.REMIND),
-            (task.review_due_at, Limit.LAPSE_REVIEW),
+            (task.review_due_at, Limit.LAPSE_CHOICE if task.is_contest else Limit.LAPSE_REVIEW),
             (task.with_staff_until, Limit.LAPSE_STAFF),
         )
         for at, limit in reviewing:
@@ -109,7 +144,7 @@ def apply_passed(task_id: uuid.UUID) -> bool:
     limit = passed(task, now)
     if limit is None:
         return False
-    _handlers[limit](task, now)
+    _handlers[limit]([task], now)
     return True
 
 
@@ -117,22 +152,44 @@ BATCH = 200
 
 
 def sweep(*, limit: int = BATCH) -> int:
-    """Do what is due on up to *limit* tasks, each in a transaction of its own; return how many.
+    """Do what is due on up to *limit* tasks and return on how many; 0 when nothing is due any more.
 
-    Any number of sweepers may run: each decision is taken again under the task's lock, so a task
-    that two sweepers chose changes once.
+    Any number of sweepers may run: one does not see what another has locked, and a task whose
+    transaction fails, or whose sweeper dies, is due as before.
     """
-    due = list(
-        Task.objects.filter(due_at__lte=clock.now())
-        .order_by("due_at")
-        .values_list("pk", flat=True)[:limit]
-    )
+    try:
+        done, alone = run_in_transaction(partial(_sweep_together, limit))
+    except MoneyReadOnly:
+        return 0  # what is due stays due: the clock stands until money moves again
+    except Exception as error:  # one that fails must not keep the others waiting
+        log.exception("sweep.failed_together", error=str(error))
+        due = Task.objects.filter(due_at__lte=clock.now()).order_by("due_at")
+        done, alone = 0, list(due.values_list("pk", flat=True)[:limit])
+    return done + _sweep_singly(alone)
+
+
+def _sweep_together(limit: int) -> tuple[int, list[uuid.UUID]]:
+    """Do what is due on many tasks; return on how many, and those that wait for their own turn."""
+    tasks, now = Task.objects.lock_due(limit)
+    by_limit: dict[Limit, list[Task]] = {}
+    for task in tasks:
+        due = passed(task, now)
+        assert due is not None, "due_at is the earliest limit"
+        by_limit.setdefault(due, []).append(task)
+    alone = [task.pk for due in _alone for task in by_limit.pop(due, ())]
+    with together():
+        for due, together_due in by_limit.items():
+            _handlers[due](together_due, now)
+    return len(tasks) - len(alone), alone
+
+
+def _sweep_singly(due: Sequence[uuid.UUID]) -> int:
     done = 0
     for task_id in due:
         try:
             done += run_in_transaction(partial(apply_passed, task_id))
         except MoneyReadOnly:
-            break  # what is due stays due: the clock stands until money moves again
+            break  # as above
         except Exception as error:  # a task that fails must not keep the others waiting
             log.exception("sweep.failed", task=encode("task", task_id), error=str(error))
     return done

@@ -1,21 +1,37 @@
 """How a task ends: its escrow is divided and paid out, whoever or whatever ended it.
 
-There is one way to end a task, and every ending takes it: acceptance, cancelling, expiry, and later
-the verdict of a panel. Settling and refunding share the ledger reference `end:task_…`.
+There is one way to end a task, and every ending takes it: acceptance, cancelling, expiry, and the
+outcome of a dispute. Settling and refunding share the ledger reference `end:task_…`.
 """
 
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from credits import escrow, ledger
+from marketplace.foundation.batching import write
+from marketplace.foundation.rows import save_rows
 from marketplace.participants.queries import wallets_of
 from marketplace.reuse import uses
-from marketplace.tasks import deadlines
-from marketplace.tasks.division import Division, divide_accepted, divide_unaccepted
+from marketplace.tasks import bids, deadlines
+from marketplace.tasks.dispute_terms import terms_of
+from marketplace.tasks.division import (
+    Division,
+    divide_accepted,
+    divide_contest,
+    divide_equally,
+    divide_judged,
+    divide_unaccepted,
+    equal_parts,
+    share_up,
+)
 from marketplace.tasks.models import (
     TRANSITION_FIELDS,
     Claim,
     ClaimEnding,
     Settlement,
+    SettlementPayment,
     Task,
 )
 from marketplace.tasks.states import TaskState
@@ -27,22 +43,21 @@ def end_accepted(task: Task, *, at: datetime) -> Settlement:
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
     claim = _claim_of(task)
-    owed = uses.owed_by(claim.pk)
+    owed = claim.owed if claim.owed is not None else uses.owed_by(claim.pk)
     division = divide_accepted(
-        task.bounty, royalties=sum(earning.amount for earning in owed), fee_bps=task.fee_bps
+        task.bounty,
+        price=task.priced,
+        royalties=sum(earning.amount for earning in owed),
+        fee_bps=task.fee_bps,
     )
-    wallets = wallets_of([claim.operator_id])
-    legs = [
-        ledger.Leg(wallets[claim.operator_id], division.wages),
-        ledger.Leg(ledger.FEES, division.fee),
-        *uses.payee_legs(owed),
-    ]
-    _pay_out(task, legs, kind="settle", memo=f"Accepted: {task.title}")
+    settlement = settle(
+        task, division, workers=[claim], claim=claim, others=uses.payee_legs(owed), at=at
+    )
     uses.pay_bound(claim.pk, owed, at=at)
     claim.end(ClaimEnding.ACCEPTED, at=at)
     task.stop_review()
     task.claim_expires_at = task.resubmit_by = task.notice_ends_at = None
-    return _record(task, division, claim, at=at)
+    return settlement
 
 
 def end_unaccepted(
@@ -60,20 +75,284 @@ def end_unaccepted(
     """
     claim = _claim_of(task) if task.claim_id else None
     division = divide_unaccepted(
-        task.bounty, compensation_bps=task.compensation_bps if compensated else 0
+        task.bounty,
+        price=task.priced,
+        compensation_bps=task.compensation_bps if compensated else 0,
     )
-    people = [task.poster_operator_id, *([claim.operator_id] if claim else [])]
-    wallets = wallets_of(people)
-    legs = [ledger.Leg(wallets[task.poster_operator_id], division.refund)]
-    if claim is not None:
-        legs.append(ledger.Leg(wallets[claim.operator_id], division.compensation))
-    _pay_out(
-        task, legs, kind="refund", memo=f"{TaskState(task.state).value.capitalize()}: {task.title}"
-    )
+    settlement = settle(task, division, claim=claim, at=at)
     if claim is not None:
         assert ending is not None, "a held claim ends somehow"
         release_claim(task, ending, at=at)
-    return _record(task, division, claim, at=at)
+    task.end_offer()
+    task.selected_bid = task.price = None
+    task.stop_review()
+    return settlement
+
+
+def end_contest_won(
+    task: Task,
+    winner: Claim,
+    runner_up: Claim | None,
+    *,
+    at: datetime,
+    voters: Sequence[uuid.UUID] = (),
+) -> Settlement:
+    """Pay the winner of a contest, and a second its part; the entries' claims end here.
+
+    Where a panel picked the winner, *voters* are the operators of those who voted, who share the
+    panel's part in place of the market's fee. The task is in its final state already.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    division = divide_contest(
+        task.bounty,
+        fee_bps=0 if voters else task.fee_bps,
+        runner_up_bps=task.runner_up_bps,
+        has_runner_up=runner_up is not None,
+        panel=share_up(task.bounty, terms_of(task).panel_fee_bps) if voters else 0,
+    )
+    workers = [winner] if runner_up is None else [winner, runner_up]
+    others = panel_legs(division.panel, voters)
+    settlement = settle(task, division, workers=workers, claim=winner, others=others, at=at)
+    endings = {winner.pk: ClaimEnding.ACCEPTED}
+    if runner_up is not None:
+        endings[runner_up.pk] = ClaimEnding.RUNNER_UP
+    _end_entries(task, endings, at=at)
+    task.win_contest(winner)
+    task.stop_review()
+    task.dispute_due_at = None
+    return settlement
+
+
+def end_contest_shared(task: Task, workers: Sequence[Claim], *, at: datetime) -> Settlement:
+    """Pay *workers*, earliest first, in equal parts: nobody chose among their entries.
+
+    The task is in its final state already.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    division = divide_equally(task.bounty, fee_bps=task.fee_bps, workers=len(workers))
+    settlement = settle(task, division, workers=workers, at=at)
+    _end_entries(task, {claim.pk: ClaimEnding.SHARED for claim in workers}, at=at)
+    task.stop_review()
+    task.dispute_due_at = None
+    return settlement
+
+
+def end_contest_failed(task: Task, *, at: datetime) -> Settlement:
+    """Refund the poster of a contest whose entries all failed; their claims end here.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    settlement = end_unaccepted(task, at=at, ending=None)
+    _end_entries(task, {}, at=at)
+    return settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """What the opener of a dispute deposited, in an escrow of the dispute's own.
+
+    Attributes:
+        work: The reference of that escrow.
+        amount: Micro-credits.
+        payee: The operator who receives it.
+    """
+
+    work: str
+    amount: int
+    payee: uuid.UUID
+
+
+def end_judged(
+    task: Task,
+    *,
+    share_bps: int,
+    voters: Sequence[uuid.UUID],
+    deposit: Deposit | None,
+    at: datetime,
+) -> Settlement:
+    """Divide the escrow as a dispute was decided; the task is in its final state already.
+
+    Args:
+        task: In its final state already.
+        share_bps: The worker's share of what the panel's part leaves, in basis points.
+        voters: The operators of the panelists who voted; they share the panel's part, which is in
+            place of the market's fee. Without voters the market has its fee.
+        deposit: The deposit of the dispute, which is paid out in the same call.
+        at: The market's time.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    claim = _claim_of(task)
+    owed = uses.owed_by(claim.pk)
+    division = divide_judged(
+        task.bounty,
+        price=task.priced,
+        royalties=sum(earning.amount for earning in owed),
+        worker_share_bps=share_bps,
+        panel_bps=terms_of(task).panel_fee_bps if voters else 0,
+        fee_bps=0 if voters else task.fee_bps,
+    )
+    paid = uses.reduce_owed(claim.pk, owed, to=division.royalties) if share_bps else []
+    settlement = settle(
+        task,
+        division,
+        workers=[claim],
+        claim=claim,
+        others=[*uses.payee_legs(paid), *panel_legs(division.panel, voters)],
+        deposit=deposit,
+        at=at,
+    )
+    if share_bps:
+        uses.pay_bound(claim.pk, paid, at=at)
+        claim.end(ClaimEnding.ACCEPTED, at=at)
+    else:
+        release_claim(task, ClaimEnding.LOST, at=at)
+    task.dispute_due_at = None
+    return settlement
+
+
+def panel_legs(amount: int, voters: Sequence[uuid.UUID]) -> list[ledger.Leg]:
+    """Return what each panelist receives who voted, whatever the vote was. Round trips: one."""
+    if not voters:
+        return []
+    wallets = wallets_of(voters)
+    parts = equal_parts(amount, len(voters))
+    return [ledger.Leg(wallets[one], part) for one, part in zip(voters, parts, strict=True)]
+
+
+def settle(
+    task: Task,
+    division: Division,
+    *,
+    at: datetime,
+    workers: Sequence[Claim] = (),
+    claim: Claim | None = None,
+    others: Sequence[ledger.Leg] = (),
+    deposit: Deposit | None = None,
+) -> Settlement:
+    """Pay out an escrow as *division* says, and record it; every ending comes through here.
+
+    Args:
+        task: In its final state already.
+        division: The parts of the escrow.
+        at: The market's time.
+        workers: Whose work is paid, one for each payment of the division.
+        claim: Whose claim it was, where it was one's: it receives a compensation.
+        others: What authors and panelists receive.
+        deposit: Of a dispute; outside the division, and paid out with it.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    paid = list(zip(workers, division.payments, strict=False))
+    assert len(paid) == len(division.payments), "every payment has a worker"
+    parts = [
+        *((worker.operator_id, payment.net) for worker, payment in paid),
+        (task.poster_operator_id, division.refund),
+    ]
+    if claim is not None:
+        parts.append((claim.operator_id, division.compensation))
+    said = "Accepted" if paid else TaskState(task.state).value.capitalize()
+    settlement = Settlement(
+        task=task,
+        bounty=division.held,
+        fee=division.fee,
+        royalties=division.royalties,
+        compensation=division.compensation,
+        panel=division.panel,
+        refund=division.refund,
+        wages=division.wages,
+        worker_id=claim.worker_id if claim else None,
+        claim=claim,
+        settled_at=at,
+    )
+    payments = [
+        SettlementPayment(
+            settlement=settlement,
+            claim=worker,
+            worker_id=worker.worker_id,
+            gross=payment.gross,
+            fee=payment.fee,
+        )
+        for worker, payment in paid
+    ]
+    payouts = [
+        Payout(
+            task.public_id,
+            kind="settle" if paid else "refund",
+            memo=f"{said}: {task.title}"[:200],
+            parts=parts,
+            legs=[ledger.Leg(ledger.FEES, division.fee), *others],
+        )
+    ]
+    if deposit is not None:
+        memo = f"Deposit of a dispute: {task.title}"[:200]
+        returned = [(deposit.payee, deposit.amount)]
+        payouts.append(Payout(deposit.work, kind="deposit", memo=memo, parts=returned))
+    write(_settle, _Settling(settlement, payments, payouts))
+    bids.end_all(task)
+    return settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What an escrow pays when it ends.
+
+    Attributes:
+        work: The reference of the escrow.
+        kind: What statements call it.
+        memo: What they say of it.
+        parts: Micro-credits for the wallets of operators.
+        legs: Micro-credits for other accounts.
+    """
+
+    work: str
+    kind: str
+    memo: str
+    parts: Sequence[tuple[uuid.UUID, int]]
+    legs: Sequence[ledger.Leg] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    settlement: Settlement
+    payments: Sequence[SettlementPayment]
+    payouts: Sequence[Payout]
+
+
+def _settle(settlings: Sequence[_Settling]) -> None:
+    """Pay out escrows and record it: the money first, for the last locks are those of accounts."""
+    pay_out([payout for one in settlings for payout in one.payouts])
+    Settlement.objects.bulk_create([one.settlement for one in settlings])
+    SettlementPayment.objects.bulk_create(
+        [payment for one in settlings for payment in one.payments]
+    )
+
+
+def pay_out(payouts: Sequence[Payout]) -> None:
+    """End escrows, all in one call: several calls would not lock their accounts in one order.
+
+    Transaction: the caller's. Locks: accounts, ascending. Round trips: two for one, four for more.
+    """
+    wallets = wallets_of(operator for payout in payouts for operator, _ in payout.parts)
+    ends = []
+    for payout in payouts:
+        summed: dict[ledger.AccountId, int] = {}
+        legs = [*(ledger.Leg(wallets[who], amount) for who, amount in payout.parts), *payout.legs]
+        for leg in legs:
+            if leg.amount:  # a part of zero makes no leg
+                summed[leg.account] = summed.get(leg.account, 0) + leg.amount
+        ends.append(
+            escrow.End(payout.work, summed, kind=payout.kind, memo=payout.memo, subject=payout.work)
+        )
+    if len(ends) == 1:
+        (end,) = ends
+        escrow.settle(
+            work=end.work, parts=end.parts, kind=end.kind, memo=end.memo, subject=end.subject
+        )
+    else:
+        escrow.settle_many(ends)
 
 
 def release_claim(task: Task, ending: ClaimEnding, *, at: datetime) -> Claim:
@@ -81,14 +360,38 @@ def release_claim(task: Task, ending: ClaimEnding, *, at: datetime) -> Claim:
     claim = _claim_of(task)
     claim.end(ending, at=at)
     uses.release_bound(claim.pk)
+    bids.end_selected(task)
     task.drop_claim()
     return claim
+
+
+def load_claims(tasks: Sequence[Task], *, owed: bool = False) -> None:
+    """Read the claims of tasks, and what they owe for reuse, for all of them at once.
+
+    Round trips: none for one task, which reads what it needs when it does; else one, and with
+    *owed* three.
+    """
+    if len(tasks) == 1:
+        return
+    claims = Claim.objects.in_bulk([task.claim_id for task in tasks if task.claim_id is not None])
+    owing = uses.owed_by_each(claims) if owed else {}
+    for task in tasks:
+        if task.claim_id is not None:
+            task.claim = claims[task.claim_id]
+            task.claim.owed = owing.get(task.claim_id)
 
 
 def save_transition(task: Task) -> None:
     """Save what a transition changed, with the limit that the task meets next."""
     deadlines.schedule(task)
-    task.save(update_fields=TRANSITION_FIELDS)
+    write(_save, task)
+
+
+def _save(tasks: Sequence[Task]) -> None:
+    if len(tasks) == 1:
+        tasks[0].save(update_fields=TRANSITION_FIELDS)
+    else:
+        save_rows(tasks, TRANSITION_FIELDS)
 
 
 def _claim_of(task: Task) -> Claim:
@@ -96,26 +399,10 @@ def _claim_of(task: Task) -> Claim:
     return task.claim
 
 
-def _pay_out(task: Task, legs: list[ledger.Leg], *, kind: str, memo: str) -> None:
-    parts: dict[ledger.AccountId, int] = {}
-    for leg in legs:
-        if leg.amount:  # a part of zero makes no leg
-            parts[leg.account] = parts.get(leg.account, 0) + leg.amount
-    escrow.settle(
-        work=task.public_id, parts=parts, kind=kind, memo=memo[:200], subject=task.public_id
-    )
-
-
-def _record(task: Task, division: Division, claim: Claim | None, *, at: datetime) -> Settlement:
-    return Settlement.objects.create(
-        task=task,
-        bounty=division.held,
-        fee=division.fee,
-        royalties=division.royalties,
-        compensation=division.compensation,
-        refund=division.refund,
-        wages=division.wages,
-        worker=claim.worker if claim else None,
-        claim=claim,
-        settled_at=at,
-    )
+def _end_entries(task: Task, endings: dict[uuid.UUID, ClaimEnding], *, at: datetime) -> None:
+    """End the claims of a contest's entries; those that *endings* does not name were not chosen."""
+    entries = Claim.objects.filter(task=task, is_entry=True, ended_at=None)
+    for ending in set(endings.values()):
+        named = [claim for claim, how in endings.items() if how == ending]
+        entries.filter(pk__in=named).update(ending=ending, ended_at=at)
+    entries.update(ending=ClaimEnding.UNCHOSEN, ended_at=at)

@@ -1,19 +1,26 @@
-"""What the passing of a limit does to an open or claimed task."""
+"""What the passing of a limit does to a task that is open, offered or claimed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from marketplace.events.log import record
-from marketplace.tasks import ending
-from marketplace.tasks.deadlines import Limit, when_passed
+from marketplace.tasks import ending, offers
+from marketplace.tasks.deadlines import Limit, when_passed_by_many
 from marketplace.tasks.models import ClaimEnding, Task
 from marketplace.tasks.states import Role
 
 CLOCK = frozenset({Role.CLOCK})
 
 
-@when_passed(Limit.EXPIRE)
-def expire(task: Task, at: datetime) -> None:
+@when_passed_by_many(Limit.EXPIRE)
+def expire(tasks: Sequence[Task], at: datetime) -> None:
     """The deadline passed: refund, whether or not somebody holds the task."""
+    ending.load_claims(tasks)
+    for task in tasks:
+        _expire(task, at)
+
+
+def _expire(task: Task, at: datetime) -> None:
     parties, held = task.parties, task.claim_id is not None
     task.advance("expire", roles=CLOCK, at=at)
     ending.end_unaccepted(task, at=at, ending=ClaimEnding.EXPIRED if held else None)
@@ -21,9 +28,22 @@ def expire(task: Task, at: datetime) -> None:
     record("task.expired", subject=task.subject, actor=None, readers=parties, notified=parties)
 
 
-@when_passed(Limit.EXPIRE_CLAIM)
-def expire_claim(task: Task, at: datetime) -> None:
+@when_passed_by_many(Limit.LAPSE_OFFER)
+def lapse_offer(tasks: Sequence[Task], at: datetime) -> None:
+    """Nobody answered the offer: open again, or cancelled where the poster chose that."""
+    for task in tasks:
+        offers.end_unanswered(task, at=at)
+
+
+@when_passed_by_many(Limit.EXPIRE_CLAIM)
+def expire_claim(tasks: Sequence[Task], at: datetime) -> None:
     """The lease, or the time to deliver again, passed: the task is open again."""
+    ending.load_claims(tasks)
+    for task in tasks:
+        _expire_claim(task, at)
+
+
+def _expire_claim(task: Task, at: datetime) -> None:
     parties = task.parties
     task.advance("expire_claim", roles=CLOCK, at=at)
     ending.release_claim(task, ClaimEnding.ABANDONED, at=at)  # so the rules count it
@@ -33,9 +53,15 @@ def expire_claim(task: Task, at: datetime) -> None:
     )
 
 
-@when_passed(Limit.END_NOTICE)
-def end_notice(task: Task, at: datetime) -> None:
+@when_passed_by_many(Limit.END_NOTICE)
+def end_notice(tasks: Sequence[Task], at: datetime) -> None:
     """The time that the poster gave the worker passed: cancelled, with a refund."""
+    ending.load_claims(tasks)
+    for task in tasks:
+        _end_notice(task, at)
+
+
+def _end_notice(task: Task, at: datetime) -> None:
     parties = task.parties
     task.advance("end_notice", roles=CLOCK, at=at)
     ending.end_unaccepted(task, at=at, ending=ClaimEnding.CANCELLED)

@@ -1,6 +1,7 @@
 """Tasks and claims. States change by `Task.advance` alone, which asks the table in `states.py`."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -12,9 +13,14 @@ from django.db import models
 
 from marketplace.events.log import Subject
 from marketplace.files.models import File
+from marketplace.foundation import clock
+from marketplace.foundation.batching import write
 from marketplace.foundation.clock import MarketNow
 from marketplace.foundation.ids import encode, new_id
-from marketplace.participants.models import Participant
+from marketplace.foundation.rows import save_rows
+from marketplace.participants.models import Kind, Participant
+from marketplace.reuse.models import Earning
+from marketplace.tasks.eligibility import Eligibility
 from marketplace.tasks.states import ENDED, Role, TaskState, next_state
 
 # The clock is read by the outer query, which runs when the inner one holds the lock: a caller that
@@ -27,10 +33,24 @@ SELECT locked.*, market_now() AS locked_at FROM locked
 """
 
 
+# States in which somebody holds the task, or was paid for it.
+HELD = [TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.DISPUTED, TaskState.ACCEPTED]
+
+
 class Mode(models.TextChoices):
     """How somebody gets the task."""
 
     CLAIM = "claim", "first come, first served"
+    BID = "bid", "the poster picks a proposal"
+    CONTEST = "contest", "many deliver, one is accepted"
+    DIRECT = "direct", "offered to one participant"
+
+
+class OnDecline(models.TextChoices):
+    """What becomes of a task whose offer was declined, or not taken in time."""
+
+    OPEN = "open", "it is open again"
+    CANCEL = "cancel", "it is cancelled and refunded"
 
 
 class Acceptance(models.TextChoices):
@@ -40,8 +60,19 @@ class Acceptance(models.TextChoices):
     AUTOMATIC = "automatic", "the checks"
 
 
+# Tasks that somebody else has locked are somebody else's business. Texts stay where they are.
+LOCK_DUE = """
+WITH locked AS MATERIALIZED (
+    SELECT {columns} FROM tasks_task WHERE due_at <= market_now()
+    ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT locked.*, market_now() AS locked_at FROM locked
+"""
+TEXTS = ("description", "verification", "search")
+
+
 class TaskManager(models.Manager["Task"]):
-    """Lookups, and the lock that rivals contend for."""
+    """Lookups, and the locks that rivals contend for."""
 
     def lock(self, task_id: uuid.UUID) -> tuple["Task", datetime]:
         """Lock a task and return it with the market's time, read after the lock.
@@ -54,6 +85,17 @@ class TaskManager(models.Manager["Task"]):
         for task in self.raw(LOCK, [task_id]):
             return task, task.locked_at
         raise self.model.DoesNotExist
+
+    def lock_due(self, limit: int) -> tuple[list["Task"], datetime]:
+        """Lock tasks whose next limit has passed, the longest overdue first, and return the time.
+
+        Locks: up to *limit* tasks that nobody else has locked; it waits for none. Round trips: one,
+        and one more where none is due.
+        """
+        fields = self.model._meta.concrete_fields  # noqa: SLF001 - documented by Django
+        columns = ", ".join(str(field.column) for field in fields if field.name not in TEXTS)
+        due = list(self.raw(LOCK_DUE.format(columns=columns), [limit]))
+        return due, due[0].locked_at if due else clock.now()
 
 
 class Task(models.Model):
@@ -75,18 +117,34 @@ class Task(models.Model):
     )
     verification = models.JSONField(default=list)  # checks, as `verification.checks` reads them
     bounty = models.BigIntegerField()  # micro-credits
+    # What takes the bounty's place while a selected bid holds the task (rule 3); null otherwise.
+    price = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=MarketNow())
     ended_at = models.DateTimeField(null=True)
 
     # The terms: rules of the market as they stood when the task was posted.
-    terms_version = models.PositiveIntegerField(default=1)  # rises with every edit
+    terms_version = models.PositiveIntegerField(default=1)  # rises with every change
+    # The oldest version that a claim or a bid may still answer: raises leave it, edits move it.
+    terms_valid_from = models.PositiveIntegerField(default=1)
     fee_bps = models.PositiveIntegerField()
     lease_seconds = models.PositiveIntegerField()
     review_window_seconds = models.PositiveIntegerField()
     resubmission_seconds = models.PositiveIntegerField()
     compensation_bps = models.PositiveIntegerField()
     reuse_cap_bps = models.PositiveIntegerField()
+    offer_seconds = models.PositiveIntegerField()
+    dispute_terms = models.JSONField()  # as `dispute_terms.DisputeTerms` reads them
+    runner_up_bps = models.PositiveIntegerField(default=0)  # of a contest's bounty
+    on_decline = models.CharField(max_length=8, choices=OnDecline.choices, default=OnDecline.OPEN)
+    # Who may take it; empty and null ask for nothing.
+    eligible_kind = models.CharField(max_length=8, choices=Kind.choices, blank=True, default="")
+    eligible_standing = models.PositiveBigIntegerField(null=True)
+    eligible_capabilities = ArrayField(models.CharField(max_length=64), default=list)
 
+    # Who was offered it, and on which bid.
+    offered_to = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
+    selected_bid = models.ForeignKey("Bid", models.PROTECT, null=True, related_name="+")
+    entries = models.PositiveIntegerField(default=0)  # of a contest
     # Who holds it.
     worker = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="claimed")
     worker_operator = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
@@ -94,12 +152,14 @@ class Task(models.Model):
 
     # Limits of time; `due_at` is the next one, which the sweeper looks for.
     deadline = models.DateTimeField()
+    offered_until = models.DateTimeField(null=True)
     claim_expires_at = models.DateTimeField(null=True)
     resubmit_by = models.DateTimeField(null=True)
     notice_ends_at = models.DateTimeField(null=True)
     remind_at = models.DateTimeField(null=True)
     review_due_at = models.DateTimeField(null=True)
     with_staff_until = models.DateTimeField(null=True)
+    dispute_due_at = models.DateTimeField(null=True)  # the next limit of its dispute
     due_at = models.DateTimeField(null=True)
 
     attachments = models.ManyToManyField(File, through="TaskAttachment")
@@ -119,18 +179,17 @@ class Task(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(bounty__gt=0), name="bounty_is_positive"),
-            # A claim is held exactly while somebody works, awaits review, or was paid for it.
+            # A claim is held exactly while somebody works, awaits review, or was paid for it. A
+            # contest has no holder before one of its entries is accepted.
             models.CheckConstraint(
                 condition=models.Q(
-                    state__in=[TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.ACCEPTED],
+                    state__in=HELD,
                     worker__isnull=False,
                     worker_operator__isnull=False,
                     claim__isnull=False,
                 )
                 | models.Q(
-                    ~models.Q(
-                        state__in=[TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.ACCEPTED]
-                    ),
+                    ~models.Q(state__in=HELD) | models.Q(mode=Mode.CONTEST),
                     worker=None,
                     worker_operator=None,
                     claim=None,
@@ -138,9 +197,31 @@ class Task(models.Model):
                 name="claimed_tasks_have_a_worker",
             ),
             models.CheckConstraint(
+                condition=models.Q(
+                    state=TaskState.OFFERED, offered_to__isnull=False, offered_until__isnull=False
+                )
+                | models.Q(~models.Q(state=TaskState.OFFERED), offered_to=None, offered_until=None),
+                name="offered_tasks_say_to_whom",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(selected_bid=None, price=None)
+                | models.Q(selected_bid__isnull=False, price__gt=0, price__lte=models.F("bounty")),
+                name="a_selected_bid_names_the_price",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(state__in=sorted(ENDED), ended_at__isnull=False, due_at=None)
                 | models.Q(~models.Q(state__in=sorted(ENDED)), ended_at=None),
                 name="ended_tasks_are_never_due",
+            ),
+            # While a dispute runs, its limit is the only one.
+            models.CheckConstraint(
+                condition=models.Q(
+                    state=TaskState.DISPUTED,
+                    dispute_due_at__isnull=False,
+                    due_at=models.F("dispute_due_at"),
+                )
+                | models.Q(~models.Q(state=TaskState.DISPUTED), dispute_due_at=None),
+                name="disputed_tasks_wait_for_their_dispute",
             ),
             # Rule 7: nobody works for their own operator.
             models.CheckConstraint(
@@ -177,7 +258,32 @@ class Task(models.Model):
     @property
     def parties(self) -> tuple[uuid.UUID | None, ...]:
         """Return who reads this task's events: both sides and their operators."""
-        return (self.poster_id, self.poster_operator_id, self.worker_id, self.worker_operator_id)
+        return (
+            self.poster_id,
+            self.poster_operator_id,
+            self.worker_id,
+            self.worker_operator_id,
+            self.offered_to_id,
+        )
+
+    @property
+    def priced(self) -> int:
+        """Return what the work costs: the selected bid's amount, or else the bounty (rule 3)."""
+        return self.bounty if self.price is None else self.price
+
+    @property
+    def eligibility(self) -> Eligibility:
+        """Return what the poster asks of whoever takes the task."""
+        return Eligibility(
+            Kind(self.eligible_kind) if self.eligible_kind else None,
+            self.eligible_standing,
+            self.eligible_capabilities,
+        )
+
+    @property
+    def is_contest(self) -> bool:
+        """Say whether many deliver and one is accepted."""
+        return self.mode == Mode.CONTEST
 
     @property
     def is_ended(self) -> bool:
@@ -193,6 +299,8 @@ class Task(models.Model):
             roles.add(Role.POSTER)
         if participant.pk == self.worker_id:
             roles.add(Role.WORKER)
+        if participant.pk == self.offered_to_id:
+            roles.add(Role.OFFEREE)
         if participant.operator_key != self.poster_operator_id:
             roles.add(Role.ANYONE)
         return frozenset(roles)
@@ -210,6 +318,15 @@ class Task(models.Model):
         if self.is_ended:
             self.ended_at = at
 
+    def offer(self, to: Participant, *, at: datetime) -> None:
+        """Let the task wait for *to*'s answer, up to the deadline."""
+        self.offered_to = to
+        self.offered_until = min(at + timedelta(seconds=self.offer_seconds), self.deadline)
+
+    def end_offer(self) -> None:
+        """Forget to whom the task was offered, and until when."""
+        self.offered_to = self.offered_until = None
+
     def take_claim(self, claim: "Claim", *, at: datetime) -> None:
         """Let *claim* hold the task."""
         self.claim = claim
@@ -217,14 +334,21 @@ class Task(models.Model):
         self.worker_operator_id = claim.operator_id
         self.renew_lease(at=at)
 
+    def win_contest(self, entry: "Claim") -> None:
+        """Let a contest that has ended name whose entry was accepted."""
+        self.claim = entry
+        self.worker = entry.worker
+        self.worker_operator_id = entry.operator_id
+
     def renew_lease(self, *, at: datetime) -> None:
         """Let the lease run from now, up to the deadline."""
         self.claim_expires_at = min(at + timedelta(seconds=self.lease_seconds), self.deadline)
 
     def drop_claim(self) -> None:
-        """Take the task from whoever holds it, with every limit that was theirs."""
+        """Take the task from whoever holds it, with the price and every limit that were theirs."""
         self.claim = self.worker = None
         self.worker_operator = None
+        self.selected_bid = self.price = None
         self.claim_expires_at = self.resubmit_by = self.notice_ends_at = None
         self.stop_review()
 
@@ -237,6 +361,11 @@ class Task(models.Model):
 TRANSITION_FIELDS = (
     "state",
     "ended_at",
+    "price",
+    "selected_bid",
+    "offered_to",
+    "offered_until",
+    "entries",
     "worker",
     "worker_operator",
     "claim",
@@ -246,6 +375,7 @@ TRANSITION_FIELDS = (
     "remind_at",
     "review_due_at",
     "with_staff_until",
+    "dispute_due_at",
     "due_at",
 )
 
@@ -271,10 +401,18 @@ class ClaimEnding(models.TextChoices):
     ABANDONED = "abandoned"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    LOST = "lost"  # a dispute gave its worker nothing
+    # Of entries to contests: paid the second's part, or an equal share; or not chosen.
+    RUNNER_UP = "runner_up"
+    SHARED = "shared"
+    UNCHOSEN = "unchosen"
 
 
 class Claim(models.Model):
-    """One participant's hold on a task, kept after it ended: standing is counted from these."""
+    """One participant's hold on a task, kept after it ended: standing is counted from these.
+
+    An entry to a contest is one as well, beside those of others.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     task = models.ForeignKey(Task, models.PROTECT, related_name="claims")
@@ -285,11 +423,20 @@ class Claim(models.Model):
     ended_at = models.DateTimeField(null=True)
     ending = models.CharField(max_length=12, choices=ClaimEnding.choices, null=True)  # noqa: DJ001 - null while it is held
     rejections = models.PositiveIntegerField(default=0)
+    is_entry = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["task"], condition=models.Q(ended_at=None), name="one_live_claim_per_task"
+                fields=["task"],
+                condition=models.Q(ended_at=None, is_entry=False),
+                name="one_live_claim_per_task",
+            ),
+            # Rule 12: one entry for each operator.
+            models.UniqueConstraint(
+                fields=["task", "operator"],
+                condition=models.Q(is_entry=True),
+                name="one_entry_per_operator",
             ),
             models.CheckConstraint(
                 condition=models.Q(ended_at=None, ending=None)
@@ -297,12 +444,98 @@ class Claim(models.Model):
                 name="ended_claims_say_how",
             ),
         ]
-        indexes = [models.Index(fields=["worker", "ending"], name="claim_by_worker")]
+        indexes = [
+            models.Index(fields=["worker", "ending"], name="claim_by_worker"),
+            # Panels are drawn from these: read from the index alone, and sorted by it.
+            models.Index(
+                fields=["operator", "worker"],
+                include=["ended_at"],
+                condition=models.Q(ending=ClaimEnding.ACCEPTED),
+                name="claim_accepted",
+            ),
+        ]
+
+    # What its bound uses owe, read with those of others (`uses.owed_by_each`); absent otherwise.
+    owed: "list[Earning] | None" = None
 
     def end(self, ending: ClaimEnding, *, at: datetime) -> None:
         """Record how and when the claim ended."""
         self.ending, self.ended_at = ending, at
-        self.save(update_fields=["ending", "ended_at"])
+        write(_save_ends, self)
+
+
+def _save_ends(claims: Sequence[Claim]) -> None:
+    save_rows(claims, ["ending", "ended_at"])
+
+
+class BidState(models.TextChoices):
+    """What became of a bid."""
+
+    OPEN = "open", "may be selected"
+    SELECTED = "selected", "the task is offered to its bidder"
+    TAKEN = "taken", "its bidder has the task"
+    DECLINED = "declined", "its bidder declined the offer"
+    LAPSED = "lapsed", "its bidder did not answer the offer in time"
+    WITHDRAWN = "withdrawn", "taken back"
+    ENDED = "ended", "its claim, or the task, has ended"
+
+
+LIVE_BIDS = (BidState.OPEN, BidState.SELECTED, BidState.TAKEN)
+
+
+class Bid(models.Model):
+    """A proposal to do a task for an amount; what was agreed last stands in it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    task = models.ForeignKey(Task, models.PROTECT, related_name="bids")
+    bidder = models.ForeignKey(Participant, models.PROTECT, related_name="bids")
+    operator = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    proposal = models.TextField(max_length=10_000)
+    amount = models.BigIntegerField()  # micro-credits; the latest word of either side
+    eta = models.DateTimeField(null=True)  # when the bidder expects to deliver
+    terms_version = models.PositiveIntegerField()  # of the task's terms that it answers
+    state = models.CharField(max_length=10, choices=BidState.choices, default=BidState.OPEN)
+    created_at = models.DateTimeField(db_default=MarketNow())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="bid_is_positive"),
+            models.UniqueConstraint(
+                fields=["task", "operator"],
+                condition=models.Q(state__in=LIVE_BIDS),
+                name="one_live_bid_per_operator",
+            ),
+        ]
+        indexes = [models.Index(fields=["task", "-id"], name="bid_of_task")]
+
+    @property
+    def public_id(self) -> str:
+        """Return the id that the API shows."""
+        return encode("bid", self.id)
+
+    @property
+    def subject(self) -> Subject:
+        """Return what events about this bid name."""
+        return Subject("bid", self.public_id)
+
+
+class CounterOffer(models.Model):
+    """Another amount for a bid, from either side."""
+
+    bid = models.ForeignKey(Bid, models.PROTECT, related_name="counters")
+    number = models.PositiveIntegerField()
+    by = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    amount = models.BigIntegerField()  # micro-credits
+    eta = models.DateTimeField(null=True)
+    note = models.CharField(max_length=1000, blank=True, default="")
+    created_at = models.DateTimeField(db_default=MarketNow())
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["bid", "number"], name="counters_are_numbered"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="counter_is_positive"),
+        ]
 
 
 class Settlement(models.Model):
@@ -314,7 +547,9 @@ class Settlement(models.Model):
     royalties = models.BigIntegerField(default=0)
     compensation = models.BigIntegerField(default=0)
     refund = models.BigIntegerField(default=0)
-    wages = models.BigIntegerField(default=0)  # what the worker received, after the fee
+    wages = models.BigIntegerField(default=0)  # what the workers received together, after the fee
+    panel = models.BigIntegerField(default=0)  # what the panel of a dispute received together
+    # Who held the task, or won the contest; a contest that was shared has neither.
     worker = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
@@ -330,7 +565,32 @@ class Settlement(models.Model):
                     + models.F("compensation")
                     + models.F("refund")
                     + models.F("wages")
+                    + models.F("panel")
                 ),
                 name="settlement_adds_up",
             ),
         ]
+
+
+class SettlementPayment(models.Model):
+    """What one worker was paid when a task ended, in micro-credits."""
+
+    settlement = models.ForeignKey(Settlement, models.PROTECT, related_name="payments")
+    claim = models.OneToOneField(Claim, models.PROTECT, related_name="payment")
+    worker = models.ForeignKey(Participant, models.PROTECT, related_name="+")
+    gross = models.BigIntegerField()
+    fee = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(gross__gt=0, fee__gte=0, fee__lte=models.F("gross")),
+                name="payments_are_positive",
+            )
+        ]
+
+    @property
+    def amount(self) -> int:
+        """Return what the worker received, after the fee."""
+        return self.gross - self.fee

@@ -15,7 +15,7 @@ class TaskState(models.TextChoices):
 
     CHECKING = "checking", "its checkers are being proven"
     BLOCKED = "blocked", "waits for sibling subtasks"
-    OPEN = "open", "may be claimed"
+    OPEN = "open", "may be claimed, bid for or entered"
     OFFERED = "offered", "offered to one participant"
     CLAIMED = "claimed", "somebody works on it"
     SUBMITTED = "submitted", "a delivery awaits review"
@@ -35,6 +35,8 @@ class Role(models.TextChoices):
 
     POSTER = "poster"
     WORKER = "worker"  # holds the claim
+    OFFEREE = "offeree"  # was offered the task
+    BIDDER = "bidder"  # made the bid in question
     ANYONE = "anyone"  # may take work of this poster
     CLOCK = "clock"  # a limit of time has passed
     CHECKS = "checks"  # the required checks have ended
@@ -58,29 +60,53 @@ class Transition:
 TRANSITIONS = (
     #          verb                source        target        who may
     Transition("claim",            S.OPEN,       S.CLAIMED,    R.ANYONE),
+    Transition("bid",              S.OPEN,       S.OPEN,       R.ANYONE),   # proposes a price
+    Transition("enter",            S.OPEN,       S.OPEN,       R.ANYONE),   # delivers to a contest
     Transition("edit",             S.OPEN,       S.OPEN,       R.POSTER),
+    Transition("raise",            S.OPEN,       S.OPEN,       R.POSTER),
+    Transition("select",           S.OPEN,       S.OFFERED,    R.POSTER),
     Transition("cancel",           S.OPEN,       S.CANCELLED,  R.POSTER),
+    Transition("close_contest",    S.OPEN,       S.SUBMITTED,  R.CLOCK),
     Transition("expire",           S.OPEN,       S.EXPIRED,    R.CLOCK),
+    Transition("claim",            S.OFFERED,    S.CLAIMED,    R.OFFEREE),
+    Transition("decline",          S.OFFERED,    S.OPEN,       R.OFFEREE),
+    Transition("refuse",           S.OFFERED,    S.CANCELLED,  R.OFFEREE),  # declines, for good
+    Transition("cancel",           S.OFFERED,    S.CANCELLED,  R.POSTER),
+    Transition("lapse_offer",      S.OFFERED,    S.OPEN,       R.CLOCK),
+    Transition("end_offer",        S.OFFERED,    S.CANCELLED,  R.CLOCK),
     Transition("heartbeat",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
     Transition("submit",           S.CLAIMED,    S.SUBMITTED,  R.WORKER),
     Transition("use_asset",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
     Transition("abandon",          S.CLAIMED,    S.OPEN,       R.WORKER),
-    Transition("withdraw",         S.CLAIMED,    S.CANCELLED,  R.WORKER),  # abandons under notice
+    Transition("withdraw",         S.CLAIMED,    S.CANCELLED,  R.WORKER),   # abandons under notice
+    Transition("raise",            S.CLAIMED,    S.CLAIMED,    R.POSTER),
     Transition("give_notice",      S.CLAIMED,    S.CLAIMED,    R.POSTER),
     Transition("cancel_at_once",   S.CLAIMED,    S.CANCELLED,  R.POSTER),
     Transition("end_notice",       S.CLAIMED,    S.CANCELLED,  R.CLOCK),
     Transition("expire_claim",     S.CLAIMED,    S.OPEN,       R.CLOCK),
     Transition("expire",           S.CLAIMED,    S.EXPIRED,    R.CLOCK),
+    Transition("raise",            S.SUBMITTED,  S.SUBMITTED,  R.POSTER),
     Transition("accept",           S.SUBMITTED,  S.ACCEPTED,   R.POSTER),
     Transition("reject",           S.SUBMITTED,  S.CLAIMED,    R.POSTER),
     Transition("accept_by_checks", S.SUBMITTED,  S.ACCEPTED,   R.CHECKS),
     Transition("reject_by_checks", S.SUBMITTED,  S.CLAIMED,    R.CHECKS),
+    Transition("fail_entries",     S.SUBMITTED,  S.EXPIRED,    R.CHECKS),   # every entry failed
     Transition("remind",           S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
     Transition("accept_by_silence", S.SUBMITTED, S.ACCEPTED,   R.CLOCK),
     Transition("reject_by_silence", S.SUBMITTED, S.CLAIMED,    R.CLOCK),
+    Transition("share",            S.SUBMITTED,  S.ACCEPTED,   R.CLOCK),    # of a silent contest
     Transition("hand_to_staff",    S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
     Transition("accept_by_staff",  S.SUBMITTED,  S.ACCEPTED,   R.STAFF),
     Transition("reject_by_staff",  S.SUBMITTED,  S.CLAIMED,    R.STAFF),
+    Transition("dispute",          S.SUBMITTED,  S.DISPUTED,   R.POSTER),
+    Transition("dispute",          S.CLAIMED,    S.DISPUTED,   R.WORKER),   # after a rejection
+    Transition("hand_to_panel",    S.SUBMITTED,  S.DISPUTED,   R.CLOCK),
+    Transition("accept_by_outcome", S.DISPUTED,  S.ACCEPTED,   R.CLOCK),
+    Transition("accept_by_outcome", S.DISPUTED,  S.ACCEPTED,   R.STAFF),
+    Transition("cancel_by_outcome", S.DISPUTED,  S.CANCELLED,  R.CLOCK),
+    Transition("cancel_by_outcome", S.DISPUTED,  S.CANCELLED,  R.STAFF),
+    Transition("award",            S.DISPUTED,   S.ACCEPTED,   R.CLOCK),    # a contest, by a panel
+    Transition("share",            S.DISPUTED,   S.ACCEPTED,   R.CLOCK),    # or without its votes
 )
 # fmt: on
 
@@ -119,15 +145,15 @@ def next_state(state: TaskState, verb: str, roles: frozenset[Role]) -> TaskState
     """Return the state that *verb* leads to for somebody who holds *roles*.
 
     Raises:
-        NotPermitted: The verb belongs to roles that the asker does not hold, in every state.
-        IllegalTransition: It is the asker's verb, but not in this state.
+        NotPermitted: It is somebody else's move.
+        IllegalTransition: It is nobody's move in this state, or the asker's in another one.
     """
     rows = [row for row in TRANSITIONS if row.verb == verb]
     here = [row for row in rows if row.source == state]
     for row in here:
         if row.role in roles:
             return row.target
-    if any(row.role in roles for row in rows) and not here:
+    if not here or any(row.role in roles for row in rows):
         raise IllegalTransition(verb=verb, state=state)
     raise NotPermitted(verb=verb)
 

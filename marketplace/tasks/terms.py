@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from marketplace.tasks.models import Acceptance, Mode
+from marketplace.tasks import dispute_terms
+from marketplace.tasks.eligibility import ANYONE, Eligibility
+from marketplace.tasks.models import Acceptance, Mode, OnDecline, Task
 
 LEAST_BOUNTY = 10_000  # micro-credits: 0.01 credit (rule 2)
 LEAST_SPAN_SECONDS = 300
 MOST_DEADLINE_SECONDS = 90 * 86_400
 LEAST_REVIEW_SECONDS = 600
 MOST_REVIEW_SECONDS = 14 * 86_400
+MOST_RUNNER_UP_BPS = 5_000  # a second is not paid more than the first
 
 
 class InvalidTerms(Exception):
@@ -30,6 +33,18 @@ class InvalidTerms(Exception):
         self.code = code
 
 
+class TermsChanged(Exception):
+    """The task was edited after the claimant or bidder read it.
+
+    Attributes:
+        terms_version: The version of the terms now.
+    """
+
+    def __init__(self, *, terms_version: int) -> None:
+        super().__init__(f"the terms are at version {terms_version} now")
+        self.terms_version = terms_version
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A task as its poster describes it. Amounts are micro-credits; None takes the default.
@@ -37,6 +52,8 @@ class Wanted:
     Attributes:
         verification: Checks as `verification.checks.parse` returned them.
         attachments: Files of the poster's.
+        assignee: The handle of whom a direct task is offered to.
+        runner_up_bps: A contest's part for a second, in basis points of the bounty.
     """
 
     title: str
@@ -51,6 +68,10 @@ class Wanted:
     attachments: Sequence[uuid.UUID] = ()
     lease_seconds: int | None = None
     review_window_seconds: int | None = None
+    assignee: str | None = None
+    on_decline: OnDecline = OnDecline.OPEN
+    eligibility: Eligibility = ANYONE
+    runner_up_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,7 @@ class Spans:
     deadline: datetime
     lease_seconds: int
     review_window_seconds: int
-    snapshot: dict[str, int] = field(default_factory=dict)
+    snapshot: dict[str, int | dict[str, int]] = field(default_factory=dict)
 
 
 def check_bounty(bounty: int) -> None:
@@ -71,6 +92,45 @@ def check_bounty(bounty: int) -> None:
     """
     if bounty < LEAST_BOUNTY:
         raise InvalidTerms(field="bounty", code="too_small", detail="A bounty is at least 0.01.")
+
+
+def check_bid(task: Task, amount: int) -> None:
+    """Check that an amount is one that may be bid for a task.
+
+    Raises:
+        InvalidTerms: It is above the bounty, or too small.
+    """
+    if amount > task.bounty:
+        raise InvalidTerms(
+            field="amount", code="above_bounty", detail="A bid is at most the bounty."
+        )
+    if amount < LEAST_BOUNTY:
+        raise InvalidTerms(field="amount", code="too_small", detail="A bid is at least 0.01.")
+
+
+def check_raise(
+    task: Task, *, bounty: int | None, deadline: datetime | None, now: datetime
+) -> None:
+    """Check that a raise raises, and stays within the bounds.
+
+    Raises:
+        InvalidTerms: Nothing rises, or the deadline is too far.
+    """
+    if bounty is None and deadline is None:
+        raise InvalidTerms(
+            field="bounty", code="required", detail="Say what rises: the bounty or the deadline."
+        )
+    if bounty is not None and bounty <= task.bounty:
+        raise InvalidTerms(
+            field="bounty", code="not_higher", detail="A raised bounty is above the one before."
+        )
+    if deadline is not None:
+        if deadline <= task.deadline:
+            raise InvalidTerms(
+                field="deadline", code="not_later", detail="A raised deadline is a later one."
+            )
+        # A contest pays nobody before its deadline: moved out again and again it would never.
+        check_deadline(deadline, task.created_at if task.entries else now)
 
 
 def check_deadline(deadline: datetime, now: datetime) -> None:
@@ -85,6 +145,61 @@ def check_deadline(deadline: datetime, now: datetime) -> None:
             field="deadline",
             code="out_of_bounds",
             detail="A deadline lies between 5 minutes and 90 days from now.",
+        )
+
+
+def require_terms(task: Task, read: int | None) -> None:
+    """Check that the terms that somebody read still bind; None accepts what stands.
+
+    A raise of the bounty or the deadline takes nothing from anybody, so it keeps what was read
+    before it.
+
+    Raises:
+        TermsChanged: The task was edited since, or never had such a version.
+    """
+    if read is not None and not task.terms_valid_from <= read <= task.terms_version:
+        raise TermsChanged(terms_version=task.terms_version)
+
+
+def check_mode(wanted: Wanted) -> None:
+    """Check that a task says what its mode needs, and nothing that only another mode reads.
+
+    Raises:
+        InvalidTerms: Something is missing, or means nothing here.
+    """
+    if wanted.mode == Mode.DIRECT and wanted.assignee is None:
+        raise InvalidTerms(
+            field="assignee", code="required", detail="Say to whom a direct task is offered."
+        )
+    if wanted.mode != Mode.DIRECT and wanted.assignee is not None:
+        raise InvalidTerms(
+            field="assignee", code="wrong_mode", detail="Only a direct task has an assignee."
+        )
+    if wanted.mode == Mode.CONTEST:
+        _check_contest(wanted)
+    elif wanted.runner_up_bps:
+        raise InvalidTerms(
+            field="runner_up_share", code="wrong_mode", detail="Only a contest has a runner-up."
+        )
+
+
+def _check_contest(wanted: Wanted) -> None:
+    if wanted.acceptance == Acceptance.AUTOMATIC:
+        raise InvalidTerms(
+            field="acceptance",
+            code="wrong_mode",
+            detail="The poster of a contest picks the entry; checks cannot.",
+        )
+    # Whether it can settle (rule 12) takes a while to find out, so the API asks before.
+    if not any(check["required"] for check in wanted.verification):
+        raise InvalidTerms(
+            field="verification",
+            code="required",
+            detail="A contest needs at least one required check.",
+        )
+    if not 0 <= wanted.runner_up_bps <= MOST_RUNNER_UP_BPS:
+        raise InvalidTerms(
+            field="runner_up_share", code="out_of_bounds", detail="A runner-up has at most half."
         )
 
 
@@ -104,7 +219,7 @@ def spans_of(wanted: Wanted, now: datetime) -> Spans:
         raise InvalidTerms(
             field="lease_seconds",
             code="out_of_bounds",
-            detail="A lease lasts between 300 seconds and the time until the deadline.",
+            detail="A lease lasts between 5 minutes and the time until the deadline.",
         )
     review = wanted.review_window_seconds
     if review is None:
@@ -113,16 +228,18 @@ def spans_of(wanted: Wanted, now: datetime) -> Spans:
         raise InvalidTerms(
             field="review_window_seconds",
             code="out_of_bounds",
-            detail="A review window lasts between 600 seconds and 14 days.",
+            detail="A review window lasts between 10 minutes and 14 days.",
         )
     return Spans(deadline, lease, review, _rules())
 
 
-def _rules() -> dict[str, int]:
+def _rules() -> dict[str, int | dict[str, int]]:
     """Return the market's rules as a task posted now keeps them."""
     return {
         "fee_bps": settings.FEE_BPS,
         "resubmission_seconds": settings.RESUBMISSION_SECONDS,
         "compensation_bps": settings.COMPENSATION_BPS,
         "reuse_cap_bps": settings.REUSE_CAP_BPS,
+        "offer_seconds": settings.OFFER_SECONDS,
+        "dispute_terms": dispute_terms.snapshot(),
     }

@@ -69,6 +69,7 @@ def _text(request: HttpRequest, template: str, media_type: str) -> HttpResponseB
         "grant": settings.GRANT_CREDITS,
         "asset_price": amounts.format(settings.ASSET_PRICE_MICRO_CREDITS),
         "lease_seconds": settings.LEASE_SECONDS,
+        "offer_seconds": settings.OFFER_SECONDS,
         "review_seconds": settings.REVIEW_WINDOW_SECONDS,
         "claims": settings.CLAIMS_PER_AGENT,
     }

@@ -24,6 +24,7 @@ from marketplace.api.assets import (
 from marketplace.api.paging import Key, paginate, whole
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
+from marketplace.reuse import browsing
 from marketplace.reuse.prices import (
     Cost,
     FilesNotUsed,
@@ -68,7 +69,7 @@ def browse(request: HttpRequest) -> HttpResponseBase:
     context: dict[str, Any] = {"filters": filters}
     if filters.accepts(request):
         query = filters.given
-        found = catalog.search(
+        found = browsing.search(
             q=query.get("q", ""),
             kind=query.get("kind"),
             tag=query.get("tag"),
@@ -109,7 +110,7 @@ def show(
     request: HttpRequest, owner: str, name: str, number: str | None = None
 ) -> HttpResponseBase:
     """Show a version of an asset, by default the one that the asset shows; use it."""
-    asset = catalog.find_asset(owner, name)
+    asset = browsing.find_asset(viewer_of(request), owner, name)
     versions = list(catalog.versions_of(asset)[:VERSIONS_SHOWN])
     if number is None and asset.latest is None:  # every version is yanked
         version = versions[0]

@@ -20,6 +20,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from assets import blobs
+from credits import amounts
 from marketplace.api.files import FileTooLarge
 from marketplace.api.models import IdempotencyRecord
 from marketplace.api.parsers import StrictJSONParser
@@ -29,6 +30,9 @@ from marketplace.files.usecases.upload_file import upload_file
 from marketplace.foundation.transactions import run_in_transaction
 from marketplace.participants.models import Participant
 from marketplace.web.pages import REFUSALS, actor_of, problem_of
+
+MOST_HOURS = 90 * 24  # a task's deadline is no further
+AMOUNT = "Write an amount such as 5 or 0.25."
 
 # --- Fields --------------------------------------------------------------------------------------
 
@@ -78,6 +82,39 @@ class Amount(forms.CharField):
 
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
+    def clean(self, value: Any) -> Any:
+        typed = super().clean(value)
+        if typed:
+            try:
+                amounts.parse(typed)
+            except amounts.MalformedAmount as error:
+                said = AMOUNT if error.code == "not_a_decimal" else error.detail
+                raise forms.ValidationError(said) from error
+        return typed
+
+
+class Hours(forms.DecimalField):
+    """A length of time, typed in hours and given in seconds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("min_value", 0)
+        super().__init__(max_value=MOST_HOURS, decimal_places=2, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        hours = super().clean(value)
+        return None if hours is None else int(hours * 3600)
+
+
+class Percent(forms.DecimalField):
+    """A share, typed in per cent and given as the API has it: `0.2`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, decimal_places=2, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        share = super().clean(value)
+        return None if not share else f"{share / 100:f}"
+
 
 class Moment(forms.DateTimeField):
     """A time in UTC."""
@@ -114,7 +151,7 @@ class CallForm(forms.Form):
 
     Attributes:
         call: The serializer that reads the call.
-        places: Members of the call that stand in a field of another name.
+        places: Members of the call, as paths, that stand in a field of another name.
         problem: The problem document of whatever refused, or None.
         given: What the call's serializer made of it, once it is valid.
     """
@@ -167,13 +204,20 @@ class CallForm(forms.Form):
         """Show why something was refused: beside the fields that it names, and at the top."""
         self.problem = problem
         for error in problem.get("errors", ()):
-            member, _, rest = error["pointer"].lstrip("/?").partition("/")
-            field = self.places.get(member, member)
+            field, rest = self._place_of(error["pointer"].lstrip("/?"))
             if field in self.fields:
                 self.add_error(field, f"{rest}: {error['detail']}" if rest else error["detail"])
             else:
                 place = f"{error['pointer']}: " if error["pointer"] else ""
                 self.add_error(None, f"{place}{error['detail']}")
+
+    def _place_of(self, path: str) -> tuple[str, str]:
+        """Return the field that a member of the call stands in, and where in the field it is."""
+        for place, field in self.places.items():
+            if path == place or path.startswith(f"{place}/"):
+                return field, path[len(place) + 1 :]
+        member, _, rest = path.partition("/")
+        return member, rest
 
     @property
     def facts(self) -> list[tuple[str, str]]:

@@ -29,20 +29,45 @@ DEEDS = {
     "delivery.accepted": "accepted a delivery",
     "delivery.rejected": "rejected a delivery",
     "delivery.submitted": "delivered",
+    "dispute.appealed": "appealed against the outcome of a dispute",
+    "dispute.evidence_submitted": "handed in evidence",
+    "dispute.opened": "disputes a delivery",
+    "message.sent": "wrote about the task",
     "task.abandoned": "gave the task back",
     "task.cancelled": "cancelled the task",
     "task.claimed": "claimed the task",
     "task.notice_given": "gave notice on the task",
 }
 HAPPENINGS = {
+    "content.hidden": "Staff took something of yours from sight",
     "delivery.accepted": "The delivery was accepted",
     "delivery.checked": "The checks of a delivery have ended",
     "delivery.rejected": "The delivery was rejected",
+    "dispute.appeal_decided": "An administrator decided about the appeal",
+    "dispute.decided": "A dispute is decided, and may be appealed against",
+    "dispute.handed_to_administrator": "No panel could be seated; an administrator decides",
+    "dispute.opened": "A panel is to judge",
+    "dispute.seat_drawn": "You are asked to judge a dispute",
+    "dispute.seat_lapsed": "Your time to judge a dispute has passed",
+    "dispute.settled": "A dispute is settled",
+    "dispute.voting_began": "The panel of a dispute votes",
+    "freeze.appeal_answered": "Staff answered the appeal",
+    "participant.frozen": "Staff froze you: nothing new until it ends",
+    "participant.unfrozen": "Staff lifted the freeze",
+    "report.answered": "Staff decided about what you reported",
     "task.cancelled": "The task was cancelled",
     "task.claim_expired": "The claim ran out",
     "task.expired": "The deadline passed and the bounty went back",
     "task.handed_to_staff": "A check could not run; the delivery waits for staff",
     "task.review_reminder": "A delivery still awaits its review",
+}
+
+# Where to read more of what is about no task: a page, and what the link to it says.
+PAGES = {
+    "freeze.appeal_answered": ("freezes", "what they say"),
+    "participant.frozen": ("freezes", "why, and how to appeal"),
+    "participant.unfrozen": ("freezes", "how it went"),
+    "report.answered": ("reports", "your reports"),
 }
 
 
@@ -134,8 +159,14 @@ def _told(row: Notification, task: str, titles: dict[str, str]) -> Told:
     words = DEEDS if who else HAPPENINGS
     # An event that is newer than these words is still told, by its name.
     what = words.get(event.type) or event.type.replace(".", " ").replace("_", " ")
+    if event.type in PAGES:
+        view, about = PAGES[event.type]
+        return Told(row, who, what, about, reverse(view))
     if task in titles:
-        return Told(row, who, what, titles[task], reverse("task", args=[task]))
+        there = reverse("task", args=[task])
+        if event.subject_type == "dispute" and event.type != "dispute.seat_lapsed":
+            there = reverse("dispute", args=[event.subject_id])
+        return Told(row, who, what, titles[task], there)
     if event.type == "credits.transferred":
         return Told(row, who, what, f"{event.data['amount']} credits", reverse("wallet"))
     return Told(row, who, what, "", "")

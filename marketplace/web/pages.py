@@ -75,7 +75,7 @@ def refusal_page(request: HttpRequest, error: Exception) -> HttpResponse:
         "code": problem["code"],
     }
     response = render(request, "web/error.html", context, status=problem["status"])
-    for name, value in problems.retry_headers(problem).items():
+    for name, value in problems.retry_headers(problem, error).items():
         response[name] = value
     return response
 

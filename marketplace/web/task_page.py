@@ -1,6 +1,7 @@
 """The page of one task: its terms, its thread of deliveries, and every move that one has on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -14,28 +15,42 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from credits import amounts, escrow
+from marketplace.api.bids import BidIn, CounterIn, SelectIn
+from marketplace.api.bids import as_shown as bids_as_shown
 from marketplace.api.deliveries import AcceptIn, DeliveryIn, RejectIn
+from marketplace.api.disputes import DisputeIn
 from marketplace.api.paging import Key, PageQuery, paginate, whole
+from marketplace.api.standing import RatingIn
 from marketplace.api.tasks import (
     AbandonIn,
     CancelIn,
     ClaimIn,
     NothingIn,
+    RaiseIn,
     TaskOut,
     final_settlement,
     projected_settlement,
 )
+from marketplace.delivery import contests
 from marketplace.delivery.models import Delivery
 from marketplace.delivery.queries import as_shown as deliveries_as_shown
 from marketplace.delivery.queries import permitted_actions as permitted_decisions
+from marketplace.delivery.queries import ratings_of
 from marketplace.delivery.queries import visible_to as visible_deliveries
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
+from marketplace.delivery.usecases.rate_delivery import rate_delivery
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
 from marketplace.delivery.usecases.submit_delivery import Work, submit_delivery
+from marketplace.disputes.models import Dispute
+from marketplace.disputes.queries import visible_to as visible_disputes
+from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
-from marketplace.tasks.division import share_down
-from marketplace.tasks.models import Task
+from marketplace.standing.figures import records_of
+from marketplace.tasks import bids, eligibility
+from marketplace.tasks.dispute_terms import terms_of
+from marketplace.tasks.division import divide_accepted, divide_contest, share_down
+from marketplace.tasks.models import Bid, Mode, Task
 from marketplace.tasks.permissions import Viewer, permitted_verbs
 from marketplace.tasks.queries import (
     as_shown,
@@ -44,15 +59,24 @@ from marketplace.tasks.queries import (
     viewer,
     visible_to,
 )
+from marketplace.tasks.states import TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
+from marketplace.tasks.usecases.counter_bid import counter_bid
+from marketplace.tasks.usecases.decline_task import decline_task
 from marketplace.tasks.usecases.heartbeat import heartbeat
+from marketplace.tasks.usecases.place_bid import place_bid
+from marketplace.tasks.usecases.raise_task import raise_task
+from marketplace.tasks.usecases.select_bid import select_bid
+from marketplace.tasks.usecases.withdraw_bid import withdraw_bid
 from marketplace.web.calls import (
+    Amount,
     Done,
     Files,
     JSONText,
     Lines,
+    Moment,
     MoveForm,
     Stored,
     TextArea,
@@ -61,8 +85,12 @@ from marketplace.web.calls import (
     upload,
 )
 from marketplace.web.pages import actor_of, page, viewer_of
+from marketplace.web.templatetags.market import percent, span
+from marketplace.web.thread import ON_TASK_PAGE, talk
 
 PAGING = ("cursor", "limit")
+CLAIMED = (Mode.CLAIM, Mode.DIRECT)  # modes in which an open task is claimed, which caps bound
+MOST_BIDS = 50  # the newest; the API lists all
 
 
 class TaskMove(MoveForm):
@@ -74,12 +102,21 @@ class TaskMove(MoveForm):
         heading: What the page calls it.
         consequence: What it leads to, in one sentence.
         is_likely: Whether most who may make it will; its form stands open.
+        told: The consequence for this very task, with its amounts.
+        is_folded: Whether it does not stand open all the same, as where there are many.
     """
 
     action: ClassVar[str]
     verbs: ClassVar[frozenset[str]] = frozenset()
     consequence: ClassVar[str] = ""
     is_likely: ClassVar[bool] = False
+    told: str = ""
+    is_folded: bool = False
+
+    def says(self, task: Task) -> str:
+        """Return what the move leads to on *task*."""
+        del task
+        return self.consequence
 
     def play(self, actor: Participant, task: Task) -> str:
         """Make the move and return what to say about it."""
@@ -92,14 +129,84 @@ class ClaimForm(TaskMove):
     call, action = ClaimIn, "claim"
     heading, button = "Claim this task", "Claim"
     is_likely = True
-    consequence = "You have the task for yourself until the lease runs out."
 
     terms_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     note = forms.CharField(required=False, label="Note to the poster")
 
+    def says(self, task: Task) -> str:
+        offer = "It is offered to you. " * (task.state == TaskState.OFFERED)
+        return (
+            f"{offer}You have the task for yourself for {span(task.lease_seconds)}, and longer if"
+            f" you renew the claim. Once accepted it pays you {_net(task)} credits after the fee."
+        )
+
     def play(self, actor: Participant, task: Task) -> str:
         claim_task(task_id=task.pk, actor=actor, **self.given)
         return "You have claimed this task."
+
+
+class BidForm(TaskMove):
+    """Proposing to do the task for an amount."""
+
+    call, action = BidIn, "bid"
+    heading, button = "Bid for this task", "Send the bid"
+    is_likely = True
+
+    terms_version = forms.IntegerField(widget=forms.HiddenInput)
+    proposal = TextArea(rows=4, help_text="Markdown: how you would do it.")
+    amount = Amount(
+        required=False,
+        label="Your amount in credits",
+        help_text="At most the bounty, which it is if you say nothing.",
+    )
+    eta = Moment(
+        required=False,
+        label="Done by, as you expect (UTC)",
+        help_text="An estimate; it binds nobody.",
+    )
+
+    def says(self, task: Task) -> str:
+        return (
+            "Bidding costs nothing, and only the poster reads it. Where your bid is selected you"
+            f" have {span(task.offer_seconds)} to take the task, and are paid your amount less a"
+            f" fee of {percent(task.fee_bps)}."
+        )
+
+    def play(self, actor: Participant, task: Task) -> str:
+        place_bid(task_id=task.pk, actor=actor, **self.given)
+        return "Your bid is with the poster."
+
+
+class DeclineForm(TaskMove):
+    """Not taking what one was offered."""
+
+    call, action = AbandonIn, "decline"
+    heading, button = "Decline the offer", "Decline"
+    consequence = "The poster is told. It does not count against you."
+    verbs = frozenset({"decline", "refuse"})
+
+    reason = forms.CharField(required=False)
+
+    def play(self, actor: Participant, task: Task) -> str:
+        decline_task(task_id=task.pk, actor=actor, **self.given)
+        return "You have declined the offer."
+
+
+class RaiseForm(TaskMove):
+    """Offering more."""
+
+    call, action = RaiseIn, "raise"
+    heading, button = "Offer more", "Raise"
+    consequence = (
+        "What you add to the bounty leaves your wallet at once. What was raised is never lowered."
+    )
+
+    bounty = Amount(required=False, label="New bounty in credits")
+    deadline = Moment(required=False, label="New deadline (UTC)")
+
+    def play(self, actor: Participant, task: Task) -> str:
+        raise_task(task_id=task.pk, actor=actor, **self.given)
+        return "Raised."
 
 
 class HeartbeatForm(TaskMove):
@@ -156,14 +263,22 @@ class CancelAtOnceForm(CancelForm):
 
     action = "cancel_at_once"
     heading, button = "Cancel at once", "Cancel and compensate"
-    consequence = "The worker is paid the compensation that the terms name; the rest comes back."
+
+    def says(self, task: Task) -> str:
+        lost = share_down(task.priced, task.compensation_bps)
+        return (
+            f"The worker is paid {amounts.format(lost)} credits for what was begun;"
+            f" {amounts.format(task.bounty - lost)} come back to you."
+        )
 
     def body(self) -> dict[str, Any]:
         return {"at_once": True}
 
 
 class DeliverForm(TaskMove):
-    """Delivering."""
+    """Delivering, or entering a contest."""
+
+    verbs = frozenset({"submit", "enter"})
 
     call, action = DeliveryIn, "submit"
     heading, button = "Deliver", "Deliver"
@@ -184,6 +299,14 @@ class DeliverForm(TaskMove):
     places = {"files": "uploads"}
     stored: list[Stored]
 
+    def says(self, task: Task) -> str:
+        if not task.is_contest:
+            return self.consequence
+        return (
+            f"Your entry stays sealed until the deadline. {_prizes(task)} Everybody has one entry,"
+            " and it cannot be changed."
+        )
+
     def prepare(self) -> None:
         self.stored = store(self.cleaned_data["uploads"])
 
@@ -191,6 +314,67 @@ class DeliverForm(TaskMove):
         files = [file.pk for file in upload(actor, self.stored)]
         submit_delivery(task_id=task.pk, actor=actor, work=Work(**self.given, files=files))
         return "Delivered."
+
+
+class _AboutBid(TaskMove):
+    """A move about one of the bids."""
+
+    bid = forms.CharField(widget=forms.HiddenInput)
+
+    @property
+    def bid_id(self) -> Any:
+        """Return which bid."""
+        return ids.decode("bid", self.cleaned_data["bid"])
+
+
+class SelectForm(_AboutBid):
+    """Picking a bid."""
+
+    call, action = SelectIn, "select"
+    heading, button = "Select this bid", "Offer the task"
+
+    amount = Amount(widget=forms.HiddenInput)  # as it was read
+
+    def says(self, task: Task) -> str:
+        price = amounts.parse(str(self["amount"].value()))
+        rest = task.bounty - price
+        return (
+            f"The bidder has {span(task.offer_seconds)} to take it, and once accepted is paid"
+            f" {_net(task, price)} credits after the fee."
+            + (f" {amounts.format(rest)} of the bounty come back to you at the end." * (rest > 0))
+        )
+
+    def play(self, actor: Participant, task: Task) -> str:
+        select_bid(bid_id=self.bid_id, actor=actor, **self.given)
+        return "The task is offered to the bidder."
+
+
+class CounterForm(_AboutBid):
+    """Naming another amount."""
+
+    call, action = CounterIn, "counter"
+    heading, button = "Name another amount", "Send"
+    consequence = "The latest amount of either side is what a selection offers."
+
+    terms_version = forms.IntegerField(widget=forms.HiddenInput)
+    amount = Amount(label="Amount in credits", help_text="At most the bounty.")
+    note = forms.CharField(required=False)
+
+    def play(self, actor: Participant, task: Task) -> str:
+        counter_bid(bid_id=self.bid_id, actor=actor, **self.given)
+        return "Your amount stands in the bid."
+
+
+class WithdrawForm(_AboutBid):
+    """Taking a bid back."""
+
+    call, action = NothingIn, "withdraw"
+    heading, button = "Withdraw this bid", "Withdraw"
+    consequence = "It can no longer be selected. You may bid again."
+
+    def play(self, actor: Participant, task: Task) -> str:
+        withdraw_bid(bid_id=self.bid_id, actor=actor)
+        return "The bid is withdrawn."
 
 
 class _Decision(TaskMove):
@@ -212,13 +396,34 @@ class AcceptForm(_Decision):
     is_likely = True
     consequence = "The escrow is paid out at once, and that is final."
 
+    runner_up = forms.ChoiceField(required=False, label="Who is second")
     rating = forms.TypedChoiceField(
         required=False,
         coerce=int,
         empty_value=None,
         choices=[("", "no rating"), *((n, f"{n} of 5") for n in (5, 4, 3, 2, 1))],
     )
-    comment = TextArea(required=False, rows=2)
+    comment = TextArea(
+        required=False, rows=2, help_text="With a rating, it stays hidden as long as that."
+    )
+
+    def __init__(self, *args: Any, entries: Sequence[Delivery] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        this = self["delivery"].value()
+        others = [
+            (one.public_id, f"Delivery {one.number}, by {one.claim.worker.handle}")
+            for one in entries
+            if one.public_id != this
+        ]
+        field = self.fields["runner_up"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "the earliest other entry that passed its checks"), *others]
+        if not others:
+            del self.fields["runner_up"]
+
+    def says(self, task: Task) -> str:
+        prizes = f" {_prizes(task)} The other entries are not paid." if task.is_contest else ""
+        return f"{self.consequence}{prizes}"
 
     def play(self, actor: Participant, task: Task) -> str:
         accept_delivery(delivery_id=self.delivery_id, actor=actor, **self.given)
@@ -251,18 +456,105 @@ class RejectForm(_Decision):
         return "Rejected. The worker may deliver again."
 
 
+class DisputeForm(TaskMove):
+    """Letting a panel judge."""
+
+    call, action = DisputeIn, "dispute"
+    heading, button = "Dispute: let a panel judge", "Dispute and deposit"
+
+    reason = TextArea(rows=4, help_text="The other side and the panel read it.")
+
+    def says(self, task: Task) -> str:
+        deposit = amounts.format(terms_of(task).deposit(task.priced))
+        return (
+            "Three strangers judge, and the escrow is frozen until they have. You deposit"
+            f" {deposit} credits, which come back unless the outcome gives you nothing."
+        )
+
+    def play(self, actor: Participant, task: Task) -> str:
+        open_dispute(task_id=task.pk, actor=actor, **self.given)
+        return "The dispute is open. Hand in your evidence."
+
+
+class RateForm(_Decision):
+    """Rating the other side."""
+
+    call, action = RatingIn, "rate"
+    heading, button = "Rate the other side", "Rate"
+    consequence = (
+        "Hidden until both sides have rated, or the time to rate has passed. It cannot be changed."
+    )
+
+    score = forms.TypedChoiceField(
+        coerce=int, choices=[("", "choose one"), *((n, f"{n} of 5") for n in (5, 4, 3, 2, 1))]
+    )
+    comment = TextArea(required=False, rows=2)
+
+    def play(self, actor: Participant, task: Task) -> str:
+        rate_delivery(delivery_id=self.delivery_id, actor=actor, **self.given)
+        return "Rated."
+
+
+def _net(task: Task, price: int | None = None) -> str:
+    """Return what whoever is accepted is paid after the fee, in credits."""
+    price = task.priced if price is None else price
+    division = divide_accepted(task.bounty, price=price, royalties=0, fee_bps=task.fee_bps)
+    return amounts.format(division.wages)
+
+
+def _prizes(task: Task) -> str:
+    """Return what a contest pays, in one sentence."""
+    division = divide_contest(
+        task.bounty,
+        fee_bps=task.fee_bps,
+        runner_up_bps=task.runner_up_bps,
+        has_runner_up=task.runner_up_bps > 0,
+    )
+    nets = [amounts.format(one.net) for one in division.payments]
+    second = f", and a second {nets[1]}" if len(nets) > 1 else ""
+    return f"The winner is paid {nets[0]} credits after the fee{second}."
+
+
+def _pays(task: Task) -> str:
+    if task.is_contest:
+        return _prizes(task)
+    is_open_to_bids = task.mode == Mode.BID and task.price is None
+    return f"{'at most ' * is_open_to_bids}{_net(task)} after the fee"
+
+
+def _limit(task: Task) -> tuple[str, datetime] | None:
+    """Return the limit of time that matters now, with what it limits."""
+    limits = (
+        ("To be delivered again by", task.resubmit_by),
+        ("Under notice until", task.notice_ends_at),
+        ("The claim runs until", task.claim_expires_at),
+        ("The review runs until", task.review_due_at),
+        ("The offer stands until", task.offered_until),
+        ("Open until", task.deadline if task.state == TaskState.OPEN else None),
+    )
+    return next(((said, at) for said, at in limits if at is not None), None)
+
+
 MOVES: Mapping[str, type[TaskMove]] = {
     form.action: form
     for form in (
         ClaimForm,
+        BidForm,
         DeliverForm,
+        DeclineForm,
         HeartbeatForm,
         AbandonForm,
+        RaiseForm,
         CancelForm,
         NoticeForm,
         CancelAtOnceForm,
         AcceptForm,
         RejectForm,
+        SelectForm,
+        CounterForm,
+        WithdrawForm,
+        RateForm,
+        DisputeForm,
     )
 }
 
@@ -299,7 +591,15 @@ def _sent(request: HttpRequest, task: Task) -> TaskMove:
 def _form(kind: type[TaskMove], task: Task, *data: Any, **kwargs: Any) -> TaskMove:
     if kind is RejectForm:
         kwargs["requirements"] = task.requirements
+    if kind is AcceptForm and task.is_contest and task.runner_up_bps:
+        kwargs["entries"] = contests.standing_entries(task)
     return kind(*data, **kwargs)
+
+
+def _shown(form: TaskMove, task: Task) -> TaskMove:
+    form.told = form.says(task)
+    form.is_folded = task.is_contest and isinstance(form, AcceptForm)  # one for each entry
+    return form
 
 
 def _play(request: HttpRequest, form: TaskMove, task: Task) -> Done:
@@ -322,15 +622,82 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
         "in_escrow": escrow.held(task.public_id),
         "deliveries": deliveries,
         "thread": [
-            (delivery, _forms(_decisions(delivery, looking, sent), task, sent, delivery))
+            (
+                delivery,
+                _forms(_decisions(delivery, looking, sent), task, sent, delivery),
+                ratings_of(delivery, looking),
+            )
             for delivery in deliveries.rows
         ],
+        "record": records_of([task.poster_operator_id], at=looking.at)[
+            task.poster_operator_id
+        ].as_poster,
+        "talk": talk(task, looking.participant, {"limit": ON_TASK_PAGE}),
         "moves": _forms(verbs, task, sent),
+        "obstacle": _obstacle(task, looking, verbs),
+        "bids": _bids(task, looking, sent),
         "may_edit": "edit" in verbs,
+        "dispute": _dispute(task, looking),
+        "deposit": terms_of(task).deposit(task.priced),
         "sent": sent,
-        "compensation": share_down(task.bounty, task.compensation_bps),
+        "limit": _limit(task),
+        "pays": _pays(task),
+        "compensation": share_down(task.priced, task.compensation_bps),
         "settlement": _settlement(task, looking),
     }
+
+
+def _dispute(task: Task, looking: Viewer) -> Dispute | None:
+    """Return the dispute about a task, to those who may see it. Queries: at most one."""
+    if task.state != TaskState.DISPUTED and not task.is_ended:
+        return None
+    return visible_disputes(looking.participant).filter(task=task).defer("pool").first()
+
+
+def _obstacle(task: Task, looking: Viewer, verbs: frozenset[str]) -> str:
+    """Return why somebody cannot take an open task, where they might wonder."""
+    asking = looking.participant
+    if asking is None or task.state != TaskState.OPEN or verbs or task.pk in looking.bid_on:
+        return ""
+    if asking.operator_key == task.poster_operator_id:
+        return "" if asking.pk == task.poster_id else "Nobody works for their own operator."
+    if task.pk in looking.entered:
+        return "You have entered. Entries are opened at the deadline."
+    if looking.barriers.is_frozen:
+        return "Staff froze you: you begin nothing new until that ends."
+    if not looking.barriers.allow(task.poster_id, task.poster_operator_id):
+        return "Its poster does not deal with you now, or is frozen."
+    lacks = eligibility.refusal(task.eligibility, asking, lambda: looking.standing)
+    found = lacks or (looking.holdings.refusal if task.mode in CLAIMED else None)
+    return f"You cannot take it: {found}." if found else ""
+
+
+def _bids(
+    task: Task, looking: Viewer, sent: TaskMove | None
+) -> list[tuple[Bid, str, list[TaskMove]]] | None:
+    """Return the newest bids that the viewer may see: what each pays and what may be done about it.
+
+    None where there are none to be seen: the poster alone is told that nobody has bid.
+    """
+    if task.mode != Mode.BID or looking.participant is None:
+        return None
+    found = bids_as_shown(bids.visible_to(looking.participant).filter(task=task))
+    shown = []
+    for bid in found.order_by("-id")[:MOST_BIDS]:
+        initial = {
+            "bid": bid.public_id,
+            "amount": amounts.format(bid.amount),
+            "terms_version": task.terms_version,
+        }
+        allowed = bids.permitted_actions(bid, looking)
+        moves: list[TaskMove] = []
+        for kind in (SelectForm, CounterForm, WithdrawForm):
+            if type(sent) is kind and sent.data.get("bid") == bid.public_id:
+                moves.append(_shown(sent, task))
+            elif kind.action in allowed:
+                moves.append(_shown(kind(initial=initial), task))
+        shown.append((bid, _net(task, bid.amount), moves))
+    return shown if shown or looking.id == task.poster_id else None
 
 
 def _thread(task: Task, looking: Viewer) -> QuerySet[Delivery]:
@@ -354,13 +721,13 @@ def _forms(
         initial["delivery"] = delivery.public_id
     shown = []
     for kind in MOVES.values():
-        if issubclass(kind, _Decision) != decides:
+        if issubclass(kind, _AboutBid) or issubclass(kind, _Decision) != decides:
             continue
         is_offered = not verbs.isdisjoint(kind.verbs or {kind.action})
         if type(sent) is kind and (is_offered or not decides):
-            shown.append(sent)
+            shown.append(_shown(sent, task))
         elif is_offered:
-            shown.append(_form(kind, task, initial=initial))
+            shown.append(_shown(_form(kind, task, initial=initial), task))
     return shown
 
 
@@ -384,6 +751,7 @@ def _settlement(task: Task, looking: Viewer) -> dict[str, Any] | None:
         ),
         ("Fee of the market", body["fee"]),
         ("Compensation of the worker", body["compensation"]),
+        ("The panel of the dispute", body["panel"]),
         ("Refund to the poster", body["refund"]),
     ]
     zero = amounts.format(0)

@@ -1,10 +1,13 @@
 """Browsing and posting tasks."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.forms.boundfield import BoundField
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -19,10 +22,16 @@ from marketplace.api.tasks import (
 )
 from marketplace.api.tasks import browse as browse_tasks
 from marketplace.foundation import ids
-from marketplace.tasks.models import Acceptance, Task
+from marketplace.participants.models import Kind, Participant
+from marketplace.tasks.models import Acceptance, Mode, OnDecline, Task
 from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TRANSITIONS, TaskState
-from marketplace.tasks.terms import Wanted
+from marketplace.tasks.terms import (
+    LEAST_REVIEW_SECONDS,
+    MOST_REVIEW_SECONDS,
+    MOST_RUNNER_UP_BPS,
+    Wanted,
+)
 from marketplace.tasks.usecases.edit_task import edit_task
 from marketplace.tasks.usecases.post_task import post_task
 from marketplace.web.calls import (
@@ -30,10 +39,12 @@ from marketplace.web.calls import (
     CallForm,
     Done,
     Files,
+    Hours,
     JSONText,
     Lines,
     Moment,
     MoveForm,
+    Percent,
     Stored,
     TextArea,
     Words,
@@ -73,6 +84,17 @@ class TaskFilters(CallForm):
     state = forms.ChoiceField(
         required=False, choices=[("", "any"), *((state, state) for state in REACHABLE)]
     )
+    mode = forms.ChoiceField(
+        required=False,
+        label="How to get it",
+        choices=[
+            ("", "any"),
+            (Mode.CLAIM, "claim it"),
+            (Mode.BID, "bid"),
+            (Mode.CONTEST, "enter a contest"),
+            (Mode.DIRECT, "be offered it"),
+        ],
+    )
     tag = forms.CharField(required=False)
     min_bounty = Amount(required=False, label="Bounty from")
     poster = forms.CharField(required=False)
@@ -89,19 +111,31 @@ class TaskFilters(CallForm):
             ("created_at", "oldest first"),
         ],
     )
+    fits = forms.BooleanField(required=False, label="Only what I can take now")
     cursor = forms.CharField(required=False, widget=forms.HiddenInput)
+    places = {"for": "fits"}
+
+    def __init__(self, *args: Any, asking: Participant | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if asking is None:
+            del self.fields["fits"]
+
+    def body(self) -> dict[str, Any]:
+        return super().body() | ({"for": "me"} if self.cleaned_data.get("fits") else {})
 
 
 @page
 def home(request: HttpRequest) -> HttpResponseBase:
     """Show what this is, and the open tasks."""
-    return _list(request, TaskFilters({"state": TaskState.OPEN}), template="web/home.html")
+    filters = TaskFilters({"state": TaskState.OPEN}, asking=viewer_of(request))
+    return _list(request, filters, template="web/home.html")
 
 
 @page
 def browse(request: HttpRequest) -> HttpResponseBase:
     """Browse and search tasks."""
-    return _list(request, TaskFilters(request.GET), template="web/tasks.html")
+    filters = TaskFilters(request.GET, asking=viewer_of(request))
+    return _list(request, filters, template="web/tasks.html")
 
 
 def _list(request: HttpRequest, filters: TaskFilters, *, template: str) -> HttpResponseBase:
@@ -120,7 +154,7 @@ class _Described(MoveForm):
     call = EditIn
 
     title = forms.CharField(label="Title")
-    description = TextArea(rows=10, help_text="Markdown. Say what is wanted and what is not.")
+    description = TextArea(rows=8, help_text="Markdown. Say what is wanted and what is not.")
     bounty = Amount(
         label="Bounty in credits", help_text="For example 5 or 0.25. It goes into escrow at once."
     )
@@ -135,12 +169,67 @@ class _Described(MoveForm):
     )
 
 
+# Fields of a task that only some modes read; the page shows and sends them in these modes alone.
+ONLY_IN = {
+    "assignee": (Mode.DIRECT,),
+    "on_decline": (Mode.BID, Mode.DIRECT),
+    "runner_up_share": (Mode.CONTEST,),
+    "acceptance": (Mode.CLAIM, Mode.BID, Mode.DIRECT),
+    "lease_seconds": (Mode.CLAIM, Mode.BID, Mode.DIRECT),
+}
+ELIGIBILITY = ("kind", "min_standing", "capabilities")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some fields of a long form under a heading.
+
+    Attributes:
+        heading: What they are about.
+        fields: Each with the classes of what surrounds it.
+        is_folded: Whether most leave them alone; they open where something is wrong in them.
+    """
+
+    heading: str
+    fields: list[tuple[BoundField, str]]
+    is_folded: bool = False
+
+
 class PostForm(_Described):
     """A task to post."""
 
     call = TaskIn
     button = "Post the task"
+    places = {f"eligibility/{one}": one for one in ELIGIBILITY}
 
+    mode = forms.ChoiceField(
+        choices=[
+            (Mode.CLAIM, "Whoever claims it first"),
+            (Mode.BID, "One of those who bid, whom I pick"),
+            (Mode.CONTEST, "Nobody alone: many deliver by the deadline, and I pick one"),
+            (Mode.DIRECT, "Somebody whom I offer it to"),
+        ],
+        required=False,
+        label="The task goes to",
+        initial=Mode.CLAIM,
+        widget=forms.RadioSelect,
+    )
+    assignee = forms.CharField(label="Offered to", required=False, help_text="Their handle.")
+    on_decline = forms.ChoiceField(
+        choices=[
+            (OnDecline.OPEN, "The task is open again"),
+            (OnDecline.CANCEL, "The task is cancelled, and the bounty comes back"),
+        ],
+        required=False,
+        label="If the offer is not taken",
+    )
+    runner_up_share = Percent(
+        required=False,
+        max_value=MOST_RUNNER_UP_BPS / 100,
+        label="Part for a second, in per cent of the bounty",
+        help_text="At most 50; none if you leave it out. It is paid whenever a second entry"
+        " passes its checks.",
+    )
     acceptance = forms.ChoiceField(
         choices=[
             (Acceptance.MANUAL, "I look at the delivery and decide"),
@@ -153,24 +242,83 @@ class PostForm(_Described):
         required=False,
         rows=8,
         label="Checks (JSON)",
-        help_text="A list of checks that run on every delivery. An example stands below.",
+        help_text="A list of checks that run on every delivery; a contest needs one. An example"
+        " stands below.",
     )
     attachments = Files(
         most=settings.BUNDLE_LIMIT_FILES,
         required=False,
         help_text="Everybody who sees the task can read them.",
     )
+    kind = forms.ChoiceField(
+        choices=[("", "People and agents"), (Kind.HUMAN, "People"), (Kind.AGENT, "Agents")],
+        required=False,
+        label="Open to",
+    )
+    min_standing = Amount(
+        required=False,
+        label="Least standing as a worker",
+        help_text="In credits of settled work; a newcomer has none.",
+    )
+    capabilities = Words(
+        required=False, help_text="What a profile has to name, separated by commas."
+    )
+    lease_seconds = Hours(
+        required=False,
+        label="Hours that a claim lasts",
+        help_text=f"{settings.LEASE_SECONDS // 3600} if you leave it out. A worker who is at it"
+        " renews the claim, up to the deadline.",
+    )
+    review_window_seconds = Hours(
+        required=False,
+        label="Hours that you have for a review",
+        help_text=f"{settings.REVIEW_WINDOW_SECONDS // 3600} if you leave it out;"
+        f" {LEAST_REVIEW_SECONDS / 3600:.2f} to {MOST_REVIEW_SECONDS // 3600}. If you stay silent,"
+        " what no check failed is accepted.",
+    )
 
     stored: list[Stored]
 
+    @property
+    def parts(self) -> Iterator[Part]:
+        """Yield the form's fields as the page shows them."""
+        yield self._part("What you want", "title", "description", "requirements", "attachments")
+        yield self._part("What it pays", "bounty", "deadline")
+        yield self._part("Who gets it", "mode", "assignee", "runner_up_share", "on_decline")
+        yield self._part("Checks and acceptance", "verification", "acceptance")
+        yield self._part("Who may take it", *ELIGIBILITY, is_folded=True)
+        yield self._part(
+            "Time and tags", "lease_seconds", "review_window_seconds", "tags", is_folded=True
+        )
+
+    def _part(self, heading: str, *names: str, is_folded: bool = False) -> Part:
+        fields = [(self[name], _modes_of(name)) for name in names]
+        is_used = self.is_bound and any(self.data.get(name) or self[name].errors for name in names)
+        return Part(heading, fields, is_folded=is_folded and not is_used)
+
+    def clean(self) -> None:
+        for name in self._left_out():  # what the page does not show is not wrong either
+            self.errors.pop(name, None)
+        super().clean()
+
     def body(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in super().body().items() if name != "attachments"
-        }  # they have no ids yet
+        left_out = {*self._left_out(), "attachments"}  # they have no ids yet
+        body = {name: value for name, value in super().body().items() if name not in left_out}
+        asked = {one: self.cleaned_data[one] for one in ELIGIBILITY if self.cleaned_data[one]}
+        return {**body, "eligibility": asked} if asked else body
+
+    def _left_out(self) -> list[str]:
+        mode = self.cleaned_data.get("mode") or Mode.CLAIM
+        return [name for name, modes in ONLY_IN.items() if mode not in modes]
 
     def prepare(self) -> None:
         self.given = with_checks(self.given)
         self.stored = store(self.cleaned_data["attachments"])
+
+
+def _modes_of(name: str) -> str:
+    modes = ONLY_IN.get(name, ())
+    return " ".join(["only", *(f"in-{mode}" for mode in modes)]) if modes else ""
 
 
 @page

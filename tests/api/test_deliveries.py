@@ -200,16 +200,14 @@ def test_accepting_pays_and_answers_with_the_settlement() -> None:
     ada, bo = somebody(), somebody()
     delivery = a_submitted_delivery(ada.participant, bo.participant)
 
-    settlement = ok(
-        ada.post(f"/deliveries/{delivery.public_id}/accept", {"rating": 5, "comment": "Good."})
-    )
+    settlement = ok(ada.post(f"/deliveries/{delivery.public_id}/accept", {"comment": "Good."}))
 
     assert settlement["final"] is True
     assert settlement["workers"] == [{"participant": bo.handle, "amount": "9.5"}]
     assert available(bo.participant) == 109_500_000
     shown = ok(bo.get(f"/deliveries/{delivery.public_id}"))
-    assert (shown["state"], shown["rating"], shown["comment"]) == ("accepted", 5, "Good.")
-    assert shown["permitted_actions"] == []
+    assert (shown["state"], shown["comment"], shown["ratings"]) == ("accepted", "Good.", [])
+    assert shown["permitted_actions"] == ["rate"]
 
 
 def test_a_dry_run_of_accepting_shows_the_split_and_writes_nothing() -> None:
@@ -257,7 +255,7 @@ def test_rejecting_gives_the_task_back_to_its_worker_with_the_reason() -> None:
     assert (rejected_one["state"], rejected_one["reason"]) == ("rejected", "In dollars.")
     task = ok(bo.get(f"/tasks/{delivery.task.public_id}"))
     assert (task["state"], task["worker"]) == ("claimed", bo.handle)
-    assert task["permitted_actions"] == ["abandon", "submit"]
+    assert task["permitted_actions"] == ["abandon", "dispute", "submit"]
 
 
 @pytest.mark.parametrize(
@@ -336,5 +334,5 @@ def test_one_delivery_takes_few_queries() -> None:
     bo = somebody()
     delivery = an_accepted_delivery(worker=bo.participant, bounty=amounts.MICRO)
 
-    with at_most_queries(6):
+    with at_most_queries(7):
         ok(bo.get(f"/deliveries/{delivery.public_id}"))

@@ -16,10 +16,25 @@ from referencing.jsonschema import DRAFT202012
 from marketplace.api import assets as asset_calls
 from marketplace.api.endpoints import Endpoint
 from marketplace.api.urls import urlpatterns
-from tests.api.caller import BASE, Answer, Caller, Json, a_visitor, ok, somebody
+from marketplace.disputes.models import Dispute
+from marketplace.foundation import ids
+from marketplace.threads.models import Message
+from marketplace.threads.usecases.redact_message import redact_message
+from tests.api.caller import (
+    BASE,
+    Answer,
+    Caller,
+    Json,
+    a_visitor,
+    as_caller,
+    ok,
+    somebody,
+)
 from tests.builders.assets import an_asset_name, skill_md
+from tests.builders.disputes import before_a_panel, judges, open_seats
 from tests.builders.people import a_handle
-from tests.builders.work import everything_handled
+from tests.builders.staff import a_freeze, somebody_of_staff
+from tests.builders.work import a_rejected_delivery, a_task, everything_handled
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +44,11 @@ CONTRACT = """
 POST /participants
 GET /participants
 GET /participants/{handle}
+GET /participants/{handle}/ratings
 GET /me
 PATCH /me
+POST /me/email
+POST /me/email/confirm
 GET /me/keys
 POST /me/keys
 DELETE /me/keys/{key_id}
@@ -49,6 +67,18 @@ POST /tasks/{task_id}/claim
 POST /tasks/{task_id}/heartbeat
 POST /tasks/{task_id}/abandon
 POST /tasks/{task_id}/cancel
+POST /tasks/{task_id}/block
+GET /tasks/{task_id}/messages
+POST /tasks/{task_id}/messages
+POST /tasks/{task_id}/messages/read
+POST /tasks/{task_id}/raise
+POST /tasks/{task_id}/decline
+GET /tasks/{task_id}/bids
+POST /tasks/{task_id}/bids
+GET /bids/{bid_id}
+DELETE /bids/{bid_id}
+POST /bids/{bid_id}/counter
+POST /bids/{bid_id}/select
 GET /tasks/{task_id}/settlement
 POST /tasks/{task_id}/deliveries
 GET /tasks/{task_id}/deliveries
@@ -56,6 +86,14 @@ GET /deliveries/{delivery_id}
 GET /deliveries/{delivery_id}/archive
 POST /deliveries/{delivery_id}/accept
 POST /deliveries/{delivery_id}/reject
+POST /tasks/{task_id}/disputes
+GET /disputes
+GET /disputes/{dispute_id}
+GET /disputes/{dispute_id}/draw
+POST /disputes/{dispute_id}/evidence
+POST /disputes/{dispute_id}/votes
+POST /disputes/{dispute_id}/appeal
+POST /deliveries/{delivery_id}/rating
 POST /files
 GET /files/{file_id}
 GET /files/{file_id}/content
@@ -69,6 +107,12 @@ GET /assets/{owner}/{name}/{version}/archive
 GET /assets/{owner}/{name}/{version}/graph
 GET /assets/{owner}/{name}/{version}/files/{path}
 POST /assets/{owner}/{name}/{version}/yank
+GET /me/blocks
+DELETE /me/blocks/{handle}
+GET /me/freezes
+POST /freezes/{freeze_id}/appeal
+GET /reports
+POST /reports
 GET /events
 GET /notifications
 POST /notifications/read
@@ -300,6 +344,48 @@ def test_every_answer_of_the_main_journey_fits_the_document() -> None:
     ):
         ada("GET", read)
     ada("POST", "/notifications/read")
+
+
+def test_every_answer_about_talk_and_conduct_fits_the_document() -> None:
+    poster, asker, blocked = somebody(), somebody(), somebody()
+    ada, bo, eve = Checking(poster), Checking(asker), Checking(blocked)
+    task = a_task(poster.participant)
+    thread = f"/tasks/{task.public_id}/messages"
+
+    bo("POST", thread, {"body": "By which column?"}, 201)
+    message = ada("POST", thread, {"body": "The first."}, 201)
+    redacted = Message.objects.get(pk=ids.decode("message", message["id"]))
+    redact_message(message_id=redacted.pk, actor=somebody_of_staff(), reason="A test.")
+    Checking(a_visitor())("GET", thread)
+    ada("POST", f"{thread}/read")
+    bo("POST", "/reports", {"subject": task.public_id, "reason": "spam"}, 201)
+    bo("GET", "/reports")
+    ada("POST", f"/tasks/{task.public_id}/block", {"handle": blocked.handle})
+    ada("GET", "/me/blocks")
+    freeze = a_freeze(blocked.participant)
+    eve("GET", "/me/freezes")
+    eve("POST", f"/freezes/{freeze.public_id}/appeal", {"text": "Why?"})
+    eve("POST", thread, {"body": "x"}, 403)
+
+
+def test_every_answer_about_a_dispute_fits_the_document() -> None:
+    ada, bo = somebody(), somebody()
+    task = a_rejected_delivery(ada.participant, bo.participant).task
+    judges()
+    opened = Checking(bo)("POST", f"/tasks/{task.public_id}/disputes", {"reason": "x"}, 201)
+    path = f"/disputes/{opened['id']}"
+    Checking(ada)("POST", f"{path}/evidence", {"text": "x"}, 201)
+    dispute = before_a_panel(Dispute.objects.get(task=task))
+    Checking(ada)("GET", f"{path}/draw")
+    for seat in open_seats(dispute):
+        judge = Checking(as_caller(seat.panelist))
+        judge("GET", path)
+        judge("GET", "/disputes?role=panelist")
+        judge("POST", f"{path}/votes", {"outcome": "reject", "rationale": "x"}, 201)
+        judge("POST", f"{path}/votes", {"outcome": "reject", "rationale": "x"}, 409)
+    Checking(bo)("POST", f"{path}/appeal", {"reason": "x"})
+    for read in (path, f"{path}/draw", "/disputes?state=appealed"):
+        Checking(bo)("GET", read)
 
 
 def test_an_upload_fits_the_document() -> None:

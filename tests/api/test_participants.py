@@ -18,18 +18,40 @@ from tests.api.caller import (
     somebody,
 )
 from tests.builders.people import a_handle, a_person, an_agent_of
-from tests.builders.work import a_rejected_delivery, a_task, an_accepted_delivery, time_passes
+from tests.builders.work import (
+    a_rejected_delivery,
+    a_task,
+    an_accepted_delivery,
+    everything_handled,
+    time_passes,
+)
 
 pytestmark = pytest.mark.django_db
 
+NOTHING = {"standing": "0", "counterparties": 0, "settled": 0}
 REPUTATION = {
-    "score": None,
+    "score": 0.0,
     "accepted": 0,
     "rejected": 0,
     "abandoned": 0,
     "expired": 0,
     "disputes_lost": 0,
     "reused": 0,
+    "roles": dict.fromkeys(("poster", "worker", "author", "panelist"), NOTHING),
+    "as_poster": {
+        "accepted": 0,
+        "rejected": 0,
+        "silent": 0,
+        "checked": 0,
+        "workers": 0,
+        "disputes": 0,
+        "disputes_lost": 0,
+        "acceptance_rate": None,
+        "rejection_rate": None,
+        "silence_rate": None,
+        "lost_dispute_rate": None,
+    },
+    "ratings": {"average": None, "raters": 0, "number": 0},
 }
 
 
@@ -125,20 +147,24 @@ def test_people_are_found_by_words_kind_and_capability() -> None:
 
 def test_reputation_counts_how_claims_ended() -> None:
     bo = somebody()
-    an_accepted_delivery(worker=bo.participant)
     rejected = a_rejected_delivery(worker=bo.participant)
     time_passes(rejected.task, hours=48, seconds=1)
+    an_accepted_delivery(worker=bo.participant)
     task = a_task()
     ok(bo.post(f"/tasks/{task.public_id}/claim"))
     ok(bo.post(f"/tasks/{task.public_id}/abandon"))
 
+    everything_handled()
+
     reputation = ok(a_visitor().get(f"/participants/{bo.handle}"))["reputation"]
 
     assert reputation == REPUTATION | {
-        "score": 0.3333,
+        "score": 6.67,
         "accepted": 1,
         "rejected": 1,
         "abandoned": 2,
+        "roles": REPUTATION["roles"]  # type: ignore[operator] # a dict of dicts
+        | {"worker": {"standing": "6.666666", "counterparties": 1, "settled": 1}},
     }
 
 

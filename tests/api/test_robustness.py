@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from marketplace.foundation import ids
+from marketplace.tasks.models import Mode
 from tests.api.caller import Caller, Json, somebody
 from tests.api.test_openapi import operations, the_document
 from tests.builders.assets import a_skill
-from tests.builders.work import a_submitted_delivery, an_accepted_delivery
+from tests.builders.disputes import a_posters_dispute
+from tests.builders.work import a_bid, a_submitted_delivery, a_task, an_accepted_delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -119,11 +122,14 @@ def what_there_is(ada: Caller) -> dict[str, str]:
     an_accepted_delivery(worker=ada.participant)
     return {
         "task_id": delivery.task.public_id,
+        "bid_id": a_bid(a_task(ada.participant, mode=Mode.BID)).public_id,
         "delivery_id": delivery.public_id,
+        "dispute_id": a_posters_dispute(ada.participant).public_id,
         "entry_id": ada.get("/credits/statement").json()["results"][0]["id"],
         "file_id": "file_00000000000000000000000000",
         "key_id": ada.get("/me/keys").json()["results"][0]["id"].replace("key_0", "key_1"),
         "handle": ada.handle,
+        "freeze_id": ids.encode("freeze", ada.participant.pk),
         "owner": ada.handle,
         "name": skill.asset.name,
         "version": "1.0.0",

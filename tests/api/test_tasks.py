@@ -73,7 +73,7 @@ def test_posting_answers_with_the_task_and_its_bounty_is_in_escrow() -> None:
     assert task["state"] == "open"
     assert (task["bounty"], task["available_bounty"]) == ("5", "5")
     assert (task["poster"], task["worker"], task["parent"]) == (ada.handle, None, None)
-    assert task["permitted_actions"] == ["cancel", "edit"]
+    assert task["permitted_actions"] == ["cancel", "edit", "raise"]
     assert task["created_at"].endswith("Z")
     assert answer.headers["Location"] == f"/api/v1/tasks/{task['id']}"
     assert answer.headers["ETag"] == '"1"'

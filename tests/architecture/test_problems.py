@@ -11,10 +11,11 @@ from rest_framework.exceptions import APIException
 from marketplace.api.problems import BY_ERROR, CATALOGUE, FIELD_ERRORS, Problem
 
 PACKAGES = ("credits", "assets", "marketplace")
-# Not the domain's: the process tree and the settings, which no request reaches.
-ASIDE = ("marketplace.embedded", "marketplace.foundation.environment")
+# Not the domain's: what no request reaches, and which ends with a message where it fails.
+ASIDE = ("marketplace.embedded", "marketplace.foundation.environment", "marketplace.simulation")
 # What no request can cause. Where it happens all the same, it is a bug and a 500 is its answer.
 NEVER_ANSWERED = {
+    "Incomplete": "a form of the admin says it itself",
     "LedgerError": "only the base of the ledger's errors",
     "UnbalancedLegs": "a division adds up, or asserts first",
     "InvalidText": "serializers bound every text that reaches the ledger",

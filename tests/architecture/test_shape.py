@@ -1,11 +1,15 @@
 """Names and migrations."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.urls import URLPattern
+
+from marketplace.web import urls
 
 DRAWERS = {"utils", "helpers", "services", "managers", "misc", "common"}
 PACKAGES = ("assets", "credits", "marketplace", "tests")
@@ -28,6 +32,12 @@ def test_a_use_case_is_a_module_with_one_public_function_of_its_name() -> None:
         cases = text.count("\n@use_case\n")
         assert cases == 1, path
         assert f"\n@use_case\ndef {path.stem}(" in text, path
+
+
+def test_no_two_pages_have_one_name() -> None:
+    names = [route.name for route in urls.urlpatterns if isinstance(route, URLPattern)]
+
+    assert [name for name, times in Counter(names).items() if times > 1 and name] == []
 
 
 @pytest.mark.django_db

@@ -4,7 +4,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from marketplace.delivery import review
+from marketplace.delivery import contests, review
+from marketplace.disputes import lapses
 from marketplace.tasks import deadlines, expiry
 from marketplace.tasks.permissions import ACTIONS
 from marketplace.tasks.states import ENDED, TRANSITIONS, Role, TaskState
@@ -43,14 +44,17 @@ def test_every_state_that_can_be_reached_has_a_timed_exit_or_is_an_end() -> None
 
 
 def test_every_limit_of_time_has_somebody_who_deals_with_it() -> None:
-    assert {expiry, review}  # whose import registers them, as the apps do when they are ready
+    # Their import registers them, as the apps do when they are ready.
+    assert {expiry, review, contests, lapses}
     assert set(deadlines._handlers) == set(deadlines.Limit)  # noqa: SLF001 - the registry itself
 
 
 def test_every_verb_that_people_have_is_offered_under_a_name() -> None:
     of_people = {
-        row.verb for row in TRANSITIONS if row.role in (Role.POSTER, Role.WORKER, Role.ANYONE)
+        row.verb
+        for row in TRANSITIONS
+        if row.role in (Role.POSTER, Role.WORKER, Role.OFFEREE, Role.ANYONE)
     }
-    elsewhere = {"accept", "reject", "use_asset"}  # of the delivery, and of the asset
+    elsewhere = {"accept", "reject", "use_asset", "select"}  # of the delivery, asset and bid
 
     assert of_people == set(ACTIONS) | elsewhere

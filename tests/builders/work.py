@@ -22,10 +22,12 @@ from marketplace.foundation import clock
 from marketplace.foundation.transactions import run_in_transaction
 from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines
-from marketplace.tasks.models import Task
+from marketplace.tasks.models import Bid, Mode, Task
 from marketplace.tasks.terms import Wanted
 from marketplace.tasks.usecases.claim_task import claim_task
+from marketplace.tasks.usecases.place_bid import place_bid
 from marketplace.tasks.usecases.post_task import post_task
+from marketplace.tasks.usecases.select_bid import select_bid
 from tests.builders.people import a_person, an_agent
 
 Said: TypeAlias = Any  # fields of `Wanted` or `Work`, which check themselves
@@ -139,6 +141,79 @@ def an_accepted_delivery(
     delivery = a_submitted_delivery(poster, worker, **wanted)
     accept_delivery(delivery_id=delivery.pk, actor=delivery.task.poster)
     return Delivery.objects.select_related("task").get(pk=delivery.pk)
+
+
+# --- Bids, offers and contests --------------------------------------------------------------------
+
+
+def a_bid(
+    task: Task | None = None,
+    bidder: Participant | None = None,
+    *,
+    amount: int | None = 4 * amounts.MICRO,
+) -> Bid:
+    """Return an open bid on *task*, or on a new one that takes bids."""
+    task = task or a_task(mode=Mode.BID)
+    return place_bid(
+        task_id=task.pk,
+        actor=bidder or an_agent(),
+        proposal="By column.",
+        amount=amount,
+        terms_version=task.terms_version,
+    )
+
+
+def a_selected_bid(
+    poster: Participant | None = None,
+    bidder: Participant | None = None,
+    *,
+    amount: int = 4 * amounts.MICRO,
+    **wanted: Said,
+) -> Bid:
+    """Return a bid to whose bidder the task is offered."""
+    task = a_task(poster, mode=Mode.BID, **wanted)
+    bid = a_bid(task, bidder, amount=amount)
+    return select_bid(bid_id=bid.pk, actor=task.poster)
+
+
+def a_task_held_on_a_bid(
+    poster: Participant | None = None,
+    bidder: Participant | None = None,
+    *,
+    amount: int = 4 * amounts.MICRO,
+    **wanted: Said,
+) -> Task:
+    """Return a task whose bidder took the offer."""
+    bid = a_selected_bid(poster, bidder, amount=amount, **wanted)
+    return claim_task(task_id=bid.task_id, actor=bid.bidder)
+
+
+def an_offered_task(
+    poster: Participant | None = None, to: Participant | None = None, **wanted: Said
+) -> Task:
+    """Return a task that is offered to an agent, or to *to*."""
+    to = to or an_agent()
+    return a_task(poster, mode=Mode.DIRECT, assignee=to.handle, **wanted)
+
+
+def a_contest(poster: Participant | None = None, **wanted: Said) -> Task:
+    """Return an open contest that `ANSWER` passes."""
+    wanted = {"verification": [an_exact_check()]} | wanted
+    return a_task(poster, mode=Mode.CONTEST, **wanted)
+
+
+def an_entry(task: Task, worker: Participant | None = None, **work: Said) -> Delivery:
+    """Enter a contest with `ANSWER`, or with *work*, and let its checks run."""
+    done: dict[str, Any] = {"summary": "Done.", "result": ANSWER} | work
+    entry = submit_delivery(task_id=task.pk, actor=worker or an_agent(), work=Work(**done))
+    everything_handled()
+    return entry
+
+
+def closed(task: Task) -> Task:
+    """Let the deadline of a contest pass."""
+    clock.advance(max(timedelta(0), task.deadline - clock.now()) + timedelta(seconds=1))
+    return swept(task)
 
 
 def again(task: Task) -> Task:

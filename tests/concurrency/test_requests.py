@@ -108,6 +108,7 @@ def test_of_simultaneous_registrations_of_a_handle_one_wins() -> None:
 # --- How a use case runs --------------------------------------------------------------------------
 
 
+@pytest.mark.provokes_a_deadlock
 def test_a_deadlock_is_tried_again_and_nobody_hears_of_it() -> None:
     one, other = a_person(), a_person()
     start = threading.Barrier(2)

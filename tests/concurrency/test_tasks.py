@@ -11,8 +11,8 @@ from marketplace.delivery.usecases.conclude_checks import conclude_checks
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
 from marketplace.foundation import clock
 from marketplace.tasks import deadlines
+from marketplace.tasks.caps import ClaimCapReached
 from marketplace.tasks.models import Claim, Settlement, Task
-from marketplace.tasks.permissions import ClaimCapReached
 from marketplace.tasks.states import IllegalTransition, TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task

@@ -31,6 +31,7 @@ from tests.builders.work import (
     checked,
     deliver,
     everything_handled,
+    held,
     time_passes,
 )
 
@@ -173,8 +174,8 @@ def test_on_an_automatic_task_nothing_is_paid_by_silence_alone() -> None:
 
     task = time_passes(delivery.task, days=7, hours=1)
 
-    assert task.state == TaskState.SUBMITTED
-    assert task.with_staff_until is not None
+    assert task.state == TaskState.DISPUTED  # a panel decides
+    assert held(task) == BOUNTY
 
 
 def of_staff() -> Participant:

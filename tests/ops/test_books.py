@@ -23,6 +23,7 @@ from marketplace.tasks.models import Task
 from marketplace.tasks.usecases.use_asset import use_asset
 from tests.builders.assets import a_skill
 from tests.builders.at_once import together
+from tests.builders.disputes import a_settled_dispute
 from tests.builders.people import a_person
 from tests.builders.work import a_claimed_task, a_task, an_accepted_delivery
 from tests.credits.books import seal_everything
@@ -74,6 +75,18 @@ CORRUPTIONS = {
     "claims_are_held_by_their_task": (
         "UPDATE tasks_claim SET ended_at = NULL, ending = NULL WHERE task_id = %s"
     ),
+    "disputed_tasks_have_a_dispute": (
+        "UPDATE disputes_dispute SET state = 'decided', settled_at = NULL, due_at = now()"
+        " WHERE task_id = %s"
+    ),
+    "deposits_are_held_until_settled": (
+        "UPDATE credits_account SET closed_at = NULL WHERE reference ="
+        " (SELECT typeid('dispute', id) FROM disputes_dispute WHERE task_id = %s)"
+    ),
+    "panels_are_paid_for_their_votes": (
+        "UPDATE disputes_seat SET fee = fee + 1 FROM disputes_dispute"
+        " WHERE disputes_dispute.id = dispute_id AND task_id = %s"
+    ),
     "wallets_are_their_owners": (
         "UPDATE credits_account SET owner = gen_random_uuid() WHERE id ="
         " (SELECT wallet FROM participants_participant JOIN tasks_task ON poster_id ="
@@ -94,7 +107,10 @@ def test_the_audit_names_what_somebody_corrupts(
     # Tests of the ledger leave more escrows without tasks here than an audit would list.
     monkeypatch.setattr(audit, "MAX_FINDINGS", 1_000_000)
     mark = audit.examine().mark
-    task = a_claimed_task() if invariant.startswith("running") else a_life()
+    if invariant.startswith(("disputed", "deposits", "panels")):
+        task = a_settled_dispute().task
+    else:
+        task = a_claimed_task() if invariant.startswith("running") else a_life()
     before = books.check()
 
     with corrupted(CORRUPTIONS[invariant], task.pk):
@@ -112,7 +128,8 @@ def test_every_invariant_of_the_market_has_a_corruption() -> None:
     assert {one.name for one in invariants} == set(CORRUPTIONS)
     assert {one.name for one in invariants if one.only_in_full} == ONLY_IN_FULL
     assert [one.name for one in invariants if not one.is_of_money] == [
-        "claims_are_held_by_their_task"
+        "claims_are_held_by_their_task",
+        "disputed_tasks_have_a_dispute",
     ]
 
 

@@ -27,13 +27,18 @@ from marketplace.delivery.usecases.submit_delivery import (
     Work,
     submit_delivery,
 )
+from marketplace.disputes.models import Dispute, Outcome, Seat, SeatState
+from marketplace.disputes.usecases.appeal_outcome import appeal_outcome
+from marketplace.disputes.usecases.cast_vote import cast_vote
+from marketplace.disputes.usecases.decide_dispute import decide_dispute
+from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.ops import books
 from marketplace.participants.models import Participant
 from marketplace.reuse.uses import ReuseCapExceeded
 from marketplace.tasks import deadlines
+from marketplace.tasks.caps import ClaimCapReached
 from marketplace.tasks.models import Settlement, Task
-from marketplace.tasks.permissions import ClaimCapReached
 from marketplace.tasks.states import IllegalTransition, NotPermitted
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
@@ -42,7 +47,9 @@ from marketplace.tasks.usecases.edit_task import edit_task
 from marketplace.tasks.usecases.heartbeat import heartbeat
 from marketplace.tasks.usecases.use_asset import use_asset
 from tests.builders.assets import a_skill
+from tests.builders.disputes import judges
 from tests.builders.people import a_person, an_agent
+from tests.builders.staff import somebody_of_staff
 from tests.builders.work import a_task, again, held, swept
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +63,7 @@ REFUSALS = (
     ReuseCapExceeded,
     DeliveriesExhausted,
     Delivery.DoesNotExist,
+    Dispute.DoesNotExist,
 )
 
 
@@ -71,6 +79,8 @@ class Market(RuleBasedStateMachine):
         self.skill = a_skill(self.author, price=MICRO // 3, dependencies=[foundation])
         self.everybody = [self.poster, *self.workers, self.author, self.basis]
         self.tasks: list[Task] = []
+        judges()
+        self.staff = somebody_of_staff()
 
     def _try(self, move: Callable[..., object], **arguments: object) -> None:
         with suppress(*REFUSALS):
@@ -142,6 +152,41 @@ class Market(RuleBasedStateMachine):
             self._try(decide, delivery_id=delivery.pk, actor=self.poster)
 
     @precondition(lambda self: self.tasks)
+    @rule(which=st.integers(0, 5), who=st.integers(0, 5))
+    def dispute(self, which: int, who: int) -> None:
+        self._try(
+            open_dispute, task_id=self._one(which).pk, actor=self._who(who), reason="Judge it."
+        )
+
+    @precondition(lambda self: self.tasks)
+    @rule(which=st.integers(0, 5), share=st.one_of(st.none(), st.integers(1, 9_999)))
+    def judge(self, which: int, share: int | None) -> None:
+        seats = Seat.objects.filter(dispute__task=self._one(which), state=SeatState.OPEN)
+        for seat in seats.select_related("panelist__operator")[:1]:
+            self._try(
+                cast_vote,
+                dispute_id=seat.dispute_id,
+                actor=seat.panelist,
+                outcome=Outcome.SPLIT if share else Outcome.REJECT,
+                worker_share=share,
+                rationale="Fair.",
+            )
+
+    @precondition(lambda self: self.tasks)
+    @rule(which=st.integers(0, 5), who=st.integers(0, 5), accepts=st.booleans())
+    def appeal(self, which: int, who: int, accepts: bool) -> None:  # noqa: FBT001 - drawn
+        found = Dispute.objects.filter(task=self._one(which)).first()
+        if found is not None:
+            self._try(appeal_outcome, dispute_id=found.pk, actor=self._who(who), reason="Again.")
+            self._try(
+                decide_dispute,
+                dispute_id=found.pk,
+                actor=self.staff,
+                outcome=Outcome.ACCEPT if accepts else Outcome.REJECT,
+                rationale="Read.",
+            )
+
+    @precondition(lambda self: self.tasks)
     @rule(hours=st.sampled_from((1, 25, 49, 80, 200)))
     def wait(self, hours: int) -> None:
         clock.advance(timedelta(hours=hours))
@@ -158,12 +203,14 @@ class Market(RuleBasedStateMachine):
             assert task.is_ended == (task.due_at is None)
 
     @invariant()
-    def nothing_leaves_this_market_but_the_fee(self) -> None:
+    def nothing_leaves_this_market_but_fees_and_what_panels_are_paid(self) -> None:
         if not getattr(self, "tasks", None):
             return
         positions = [ledger.position(person.pk) for person in self.everybody]
         fees = sum(Settlement.objects.filter(task__in=self.tasks).values_list("fee", flat=True))
-        assert sum(sum(held.values()) for held in positions) + fees == 500 * MICRO
+        voted = Seat.objects.filter(dispute__task__in=self.tasks)
+        panels = sum(voted.exclude(operator__in=self.everybody).values_list("fee", flat=True))
+        assert sum(sum(held.values()) for held in positions) + fees + panels == 500 * MICRO
 
 
 def test_the_books_stay_right_whatever_anybody_does(

@@ -13,13 +13,14 @@ from marketplace.reuse.earnings import release_due
 from marketplace.reuse.jobs import release_due_earnings
 from marketplace.reuse.models import Earning, Use
 from marketplace.reuse.prices import cost_for
-from marketplace.reuse.standing import reuse_counts
 from marketplace.reuse.uses import (
     MaxChargeRequired,
     PriceChanged,
     ReuseCapExceeded,
     Used,
 )
+from marketplace.standing.figures import standing_of
+from marketplace.standing.models import StandingRole
 from marketplace.tasks.models import Settlement, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.claim_task import claim_task
@@ -31,6 +32,7 @@ from tests.builders.work import (
     a_claimed_task,
     available,
     deliver,
+    everything_handled,
     held,
     time_passes,
 )
@@ -93,7 +95,9 @@ def test_what_a_use_costs_goes_up_through_the_graph_to_every_author() -> None:
 
     earned = [waiting(author) for author in (alice, bob, carol, dave)]
     assert earned == [80_000, 9_000, 9_000, 2_000]
-    assert reuse_counts([dave.pk, bo.pk]) == {dave.pk: 1}
+    everything_handled()
+    stands = standing_of([dave.pk, bo.pk], StandingRole.AUTHOR, at=clock.now())
+    assert (stands[dave.pk].number, stands[bo.pk].number) == (1, 0)
 
 
 def test_a_worker_who_owns_a_part_pays_itself_nothing() -> None:

@@ -9,24 +9,36 @@ from marketplace.delivery.models import Delivery
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
 from marketplace.delivery.usecases.submit_delivery import Work, submit_delivery
+from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
-from marketplace.tasks.models import Task
+from marketplace.tasks.models import Mode, OnDecline, Task
 from marketplace.tasks.states import IllegalTransition
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
+from marketplace.tasks.usecases.decline_task import decline_task
 from marketplace.tasks.usecases.edit_task import edit_task
 from marketplace.tasks.usecases.heartbeat import heartbeat
+from marketplace.tasks.usecases.place_bid import place_bid
+from marketplace.tasks.usecases.raise_task import raise_task
 from marketplace.tasks.usecases.use_asset import use_asset
+from tests.builders.disputes import a_posters_dispute, disputed
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.work import (
+    a_bid,
     a_claimed_task,
+    a_contest,
     a_rejected_delivery,
+    a_selected_bid,
     a_submitted_delivery,
     a_task,
+    a_task_held_on_a_bid,
     again,
     an_accepted_delivery,
+    an_entry,
+    an_offered_task,
+    closed,
     deliver,
     rejected,
     swept,
@@ -85,6 +97,14 @@ def _rejected_under_notice(cast: Cast) -> Task:
     return rejected(deliver(_under_notice(cast))).task
 
 
+def _disputed(cast: Cast) -> Task:
+    return again(disputed(a_rejected_delivery(cast.ada, cast.bo)).task)
+
+
+def _disputed_by_its_poster(cast: Cast) -> Task:
+    return again(a_posters_dispute(cast.ada, cast.bo).task)
+
+
 def _accepted(cast: Cast) -> Task:
     return an_accepted_delivery(cast.ada, cast.bo).task
 
@@ -99,6 +119,50 @@ def _expired(cast: Cast) -> Task:
     return swept(task)
 
 
+def _bidding(cast: Cast) -> Task:
+    task = a_task(cast.ada, mode=Mode.BID)
+    a_bid(task, cast.bo)
+    return task
+
+
+def _selected(cast: Cast) -> Task:
+    return a_selected_bid(cast.ada, cast.bo).task
+
+
+def _held_on_a_bid(cast: Cast) -> Task:
+    return a_task_held_on_a_bid(cast.ada, cast.bo)
+
+
+def _offered(cast: Cast) -> Task:
+    return an_offered_task(cast.ada, cast.bo)
+
+
+def _offered_for_good(cast: Cast) -> Task:
+    return an_offered_task(cast.ada, cast.bo, on_decline=OnDecline.CANCEL)
+
+
+def _declined(cast: Cast) -> Task:
+    return decline_task(task_id=_offered(cast).pk, actor=cast.bo)
+
+
+def _contest(cast: Cast) -> Task:
+    return a_contest(cast.ada)
+
+
+def _entered(cast: Cast) -> Task:
+    return again(an_entry(_contest(cast), cast.bo).task)
+
+
+def _closed(cast: Cast) -> Task:
+    return closed(_entered(cast))
+
+
+def _closed_with_a_failure(cast: Cast) -> Task:
+    task = _entered(cast)
+    an_entry(task, cast.eve, result={"totals": None})  # the latest, which cannot be accepted
+    return closed(again(task))
+
+
 SITUATIONS: dict[str, Callable[[Cast], Task]] = {
     "open": _open,
     "claimed": _claimed,
@@ -108,6 +172,18 @@ SITUATIONS: dict[str, Callable[[Cast], Task]] = {
     "under notice": _under_notice,
     "delivered under notice": _delivered_under_notice,
     "rejected under notice": _rejected_under_notice,
+    "takes bids": _bidding,
+    "bid selected": _selected,
+    "held on a bid": _held_on_a_bid,
+    "offered": _offered,
+    "offered for good": _offered_for_good,
+    "declined": _declined,
+    "contest": _contest,
+    "entered": _entered,
+    "closed": _closed,
+    "closed with a failure": _closed_with_a_failure,
+    "disputed": _disputed,
+    "disputed by its poster": _disputed_by_its_poster,
     "accepted": _accepted,
     "cancelled": _cancelled,
     "expired": _expired,
@@ -136,10 +212,18 @@ MOVES: dict[str, Move] = {
     "cancel": lambda task, actor: cancel_task(task_id=task.pk, actor=actor),
     "cancel_at_once": _cancel_at_once,
     "heartbeat": lambda task, actor: heartbeat(task_id=task.pk, actor=actor),
+    "bid": lambda task, actor: place_bid(
+        task_id=task.pk, actor=actor, proposal="x", terms_version=again(task).terms_version
+    ),
+    "raise": lambda task, actor: raise_task(
+        task_id=task.pk, actor=actor, bounty=again(task).bounty + 1
+    ),
+    "decline": lambda task, actor: decline_task(task_id=task.pk, actor=actor),
     "abandon": lambda task, actor: abandon_task(task_id=task.pk, actor=actor),
     "submit": lambda task, actor: submit_delivery(
         task_id=task.pk, actor=actor, work=Work(summary="x")
     ),
+    "dispute": lambda task, actor: open_dispute(task_id=task.pk, actor=actor, reason="No."),
     "accept": lambda task, actor: accept_delivery(delivery_id=_latest(task), actor=actor),
     "reject": lambda task, actor: reject_delivery(
         delivery_id=_latest(task), actor=actor, reason="No."

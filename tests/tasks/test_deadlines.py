@@ -11,7 +11,7 @@ from marketplace.events.models import Event
 from marketplace.foundation import clock
 from marketplace.tasks import deadlines
 from marketplace.tasks.models import Claim, Settlement, Task
-from marketplace.tasks.states import IllegalTransition, NotPermitted, TaskState
+from marketplace.tasks.states import IllegalTransition, TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
@@ -256,7 +256,7 @@ def test_whoever_lost_the_task_to_time_is_refused_and_the_next_may_claim_at_once
     task = a_claimed_task(worker=bo, lease_seconds=600)
     clock.advance(timedelta(minutes=11))
 
-    with pytest.raises(NotPermitted):
+    with pytest.raises(IllegalTransition):
         abandon_task(task_id=task.pk, actor=bo)
 
     assert again(task).state == TaskState.OPEN

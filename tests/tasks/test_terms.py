@@ -12,8 +12,8 @@ from marketplace.events.models import Event
 from marketplace.participants.allowances import AllowanceExceeded
 from marketplace.participants.usecases.edit_profile import StaleVersion
 from marketplace.tasks.models import Settlement, Task
-from marketplace.tasks.terms import InvalidTerms
-from marketplace.tasks.usecases.claim_task import TermsChanged, claim_task
+from marketplace.tasks.terms import InvalidTerms, TermsChanged
+from marketplace.tasks.usecases.claim_task import claim_task
 from marketplace.tasks.usecases.edit_task import edit_task
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.work import (

@@ -1,6 +1,7 @@
 """The admin shows everything to staff and lets nobody change anything."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +16,19 @@ from credits.ledger import FEES, ISSUANCE, Leg, balance, post
 from credits.models import Account, Posting
 from credits.rollup import roll_up
 from credits.seals import list_seals
-from marketplace.foundation import ids
+from marketplace.delivery.usecases.rate_delivery import rate_delivery
+from marketplace.disputes.usecases.submit_evidence import submit_evidence
+from marketplace.foundation import clock, ids
+from marketplace.moderation.usecases.uphold_case import Freezing, uphold_case
 from marketplace.participants.models import Participant
+from marketplace.participants.usecases.block_participant import block_participant
+from marketplace.threads.usecases.redact_message import redact_message
 from tests.api.caller import nothing_changes
 from tests.builders.assets import a_skill
+from tests.builders.disputes import a_dispute, a_settled_dispute
 from tests.builders.people import a_person, an_agent_of
+from tests.builders.staff import a_case, somebody_of_staff
+from tests.builders.talk import say
 from tests.builders.work import a_task, an_accepted_delivery, an_exact_check, checked
 from tests.credits.books import seal_everything
 from tests.credits.cast import a_derived_account, a_wallet, give, unique, wait_until_settled
@@ -30,9 +39,20 @@ pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)  # noqa: SLF001
 SHOWN = {
     "participants.Participant",
+    "participants.Freeze",
+    "participants.Block",
+    "moderation.Case",
+    "moderation.Report",
+    "moderation.Hiding",
+    "threads.Message",
     "tasks.Task",
     "delivery.Delivery",
     "delivery.CheckRun",
+    "ratings.Rating",
+    "disputes.Dispute",
+    "disputes.Seat",
+    "disputes.Evidence",
+    "disputes.Decision",
     "events.Event",
     "events.Notification",
     "assets.Asset",
@@ -58,7 +78,18 @@ def a_busy_market() -> None:
     signed_in(a_person()).post(
         f"/assets/{skill.asset.reference}", {"version": skill.number, "max_charge": "0.1"}
     )
-    checked(an_accepted_delivery(verification=[an_exact_check()]))
+    delivery = checked(an_accepted_delivery(verification=[an_exact_check()]))
+    rate_delivery(delivery_id=delivery.pk, actor=delivery.worker, score=5)
+    task, staff = a_task(), somebody_of_staff()
+    message = say(task, a_person())
+    redact_message(message_id=message.pk, actor=staff, reason="A test.")
+    case = a_case(task.public_id)
+    end = clock.now() + timedelta(days=2)
+    uphold_case(case_id=case.pk, actor=staff, note="A test.", freezing=Freezing(end))
+    block_participant(actor=a_person(), handle=task.poster.handle)
+    dispute = a_dispute(a_person())
+    submit_evidence(dispute_id=dispute.pk, actor=dispute.task.poster, text="A test.")
+    a_settled_dispute(dispute=dispute)
     seal_everything()
 
 

@@ -211,7 +211,7 @@ def test_a_bundle_is_published_at_its_price_with_its_dependencies() -> None:
     ("typed", "status", "said"),
     [
         ({}, 400, "required"),
-        ({"price": "lots"}, 400, "decimal string"),
+        ({"price": "lots"}, 400, "Write an amount"),
         ({"version": "one"}, 400, "version"),
         ({"dependencies": "nobody/nothing ^1"}, 404, "No such asset"),
         ({"kind": "poem"}, 400, "valid choice"),

@@ -9,6 +9,7 @@ from marketplace.participants.models import Participant
 from marketplace.participants.usecases.edit_profile import edit_profile
 from marketplace.participants.usecases.transfer_credits import transfer_credits
 from marketplace.reuse.usecases.publish_asset import Publication, publish_asset
+from marketplace.threads.models import Message
 from marketplace.web.markdown import render, without_front_matter
 from tests.builders.assets import an_asset_name
 from tests.builders.people import a_person
@@ -83,6 +84,12 @@ def test_hostile_texts_come_out_inert_on_every_page() -> None:
         },
     )
     transfer_credits(actor=bo, to=ada.handle, amount=1, memo=HOSTILE)
+    worker.post(
+        f"{path}/messages",
+        {"text": HOSTILE, "reader": ada.handle, "uploads": [attached]},
+    )
+    poster.post("/reports", {"subject": bo.handle, "category": "other", "reason": HOSTILE})
+    poster.post("/blocks", {"action": "block", "handle": bo.handle, "reason": HOSTILE})
     everything_handled()
     poster.post("/keys", {"action": "make", "name": HOSTILE[:64], "scopes": ["credits:read"]})
 
@@ -91,7 +98,9 @@ def test_hostile_texts_come_out_inert_on_every_page() -> None:
     for client in (poster, worker, Client()):
         for page in ("/", "/tasks", path, f"/people/{ada.handle}"):
             assert_inert(client.get(page))
-    for page in ("/wallet", "/notifications", "/keys", f"{path}/edit"):
+    assert Message.objects.filter(task=task, body=HOSTILE).exists()
+    own = ("/wallet", "/notifications", "/keys", "/reports", "/blocks")
+    for page in (*own, f"{path}/edit", f"{path}/messages"):
         assert_inert(poster.get(page))
 
 

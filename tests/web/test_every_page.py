@@ -7,9 +7,22 @@ from django.test import Client, override_settings
 
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
+from marketplace.participants.usecases.block_participant import block_participant
 from tests.builders.assets import a_skill
-from tests.builders.people import a_person
-from tests.builders.work import a_claimed_task, a_submitted_delivery, a_task, an_exact_check
+from tests.builders.disputes import a_dispute
+from tests.builders.people import a_person, an_agent_of
+from tests.builders.staff import a_case, a_freeze
+from tests.builders.talk import a_file, say
+from tests.builders.work import (
+    a_bid,
+    a_claimed_task,
+    a_contest,
+    a_submitted_delivery,
+    a_task,
+    an_entry,
+    an_exact_check,
+    an_offered_task,
+)
 from tests.credits.books import seal_everything
 from tests.web.reading import Answer, elements_of, links_of, signed_in, text_of
 
@@ -35,7 +48,12 @@ SIGNED_IN = (
     "/wallet?kind=transfer&since=2026-01-01&until=2026-01-31",
     "/assets/new",
     "/notifications",
+    "/reports",
+    "/freezes",
+    "/blocks",
     "/keys",
+    "/accounts/email/",
+    "/disputes",
 )
 
 
@@ -51,10 +69,25 @@ def of_things(person: Participant) -> list[str]:
     reviewed = a_submitted_delivery(person, verification=checks, requirements=["All rows"]).task
     held = a_claimed_task(worker=person)
     skill = a_skill(dependencies=[a_skill(person)])
+    say(open_task, a_person())
+    say(held, person, attachments=[a_file(person).pk])
+    a_freeze(an_agent_of(person))
+    block_participant(actor=person, handle=held.poster.handle)
+    a_case(held.public_id, reporter=person)
     asset = f"/assets/{skill.asset.reference}"
+    dispute = a_dispute(person)
+    bid_on, bid = a_task(person, mode="bid"), a_bid(bidder=person)
+    a_bid(bid_on)
+    offered, contest = an_offered_task(to=person), a_contest(person)
+    an_entry(contest)
+    market = (bid_on, bid.task, offered, contest)
     return [
-        *(f"/tasks/{task.public_id}" for task in (open_task, reviewed, held)),
+        *(f"/tasks/{task.public_id}" for task in market),
+        *(f"/tasks/{task.public_id}" for task in (open_task, reviewed, held, dispute.task)),
+        f"/disputes/{dispute.public_id}",
         f"/tasks/{open_task.public_id}/edit",
+        f"/tasks/{open_task.public_id}/messages",
+        f"/tasks/{held.public_id}/messages",
         asset,
         f"{asset}/{skill.number}",
         f"/people/{person.handle}",

@@ -141,6 +141,7 @@ def test_a_key_that_is_not_valid_is_not_made(typed: dict[str, object]) -> None:
 
 def test_a_profile_shows_what_came_of_somebodys_work() -> None:
     worker = an_accepted_delivery().worker
+    everything_handled()
     edit_profile(
         actor=worker,
         changes={"bio": "I *count* rows.", "capabilities": ["csv"]},
@@ -151,7 +152,8 @@ def test_a_profile_shows_what_came_of_somebodys_work() -> None:
 
     assert "I count rows." in said
     assert "csv" in said
-    assert "Accepted 1" in said
+    assert "Paid 1" in said
+    assert "worker 6.666666 1 1" in said  # of 10 credits with one counterparty: 10·20/(10+20)
 
 
 def test_a_profile_of_an_agent_names_its_operator() -> None:

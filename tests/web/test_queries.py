@@ -9,11 +9,14 @@ from django.test.utils import CaptureQueriesContext
 
 from marketplace.delivery.models import Delivery
 from marketplace.participants.models import Participant
+from marketplace.participants.usecases.block_participant import block_participant
 from marketplace.participants.usecases.issue_key import issue_key
 from marketplace.participants.usecases.transfer_credits import transfer_credits
 from marketplace.tasks.models import Task
 from tests.builders.assets import a_skill
-from tests.builders.people import a_person
+from tests.builders.people import a_person, an_agent_of
+from tests.builders.staff import a_case, a_freeze
+from tests.builders.talk import a_file, say
 from tests.builders.work import (
     a_claimed_task,
     a_submitted_delivery,
@@ -60,10 +63,26 @@ def sealed(ada: Participant) -> None:
     seal_everything()
 
 
+def reported(ada: Participant) -> None:
+    a_case(a_person().handle, reporter=ada)
+
+
+def blocked(ada: Participant) -> None:
+    block_participant(actor=ada, handle=a_person().handle)
+
+
+def frozen(ada: Participant) -> None:
+    a_freeze(an_agent_of(ada))
+
+
 @pytest.mark.parametrize(
     ("path", "add"),
     [
+        ("/reports", reported),
+        ("/blocks", blocked),
+        ("/freezes", frozen),
         ("/tasks?poster={handle}", claimed),
+        ("/tasks?fits=on&tag=for-all", lambda _: a_task(tags=["for-all"])),
         ("/assets?owner={handle}", a_skill),
         ("/wallet", sealed),
         ("/seals", sealed),
@@ -104,7 +123,21 @@ def test_a_thread_makes_as_many_queries_for_three_deliveries_as_for_one() -> Non
     rejected(second)
     deliver(_held(second))
 
-    assert queries_of(signed_in(ada), path) == of_one <= 16
+    assert queries_of(signed_in(ada), path) == of_one <= 20
+
+
+def test_messages_make_as_many_queries_for_four_as_for_one() -> None:
+    task = a_claimed_task()
+    assert task.worker is not None
+    client = signed_in(task.poster)
+    paths = (f"/tasks/{task.public_id}", f"/tasks/{task.public_id}/messages")
+    say(task, task.worker, attachments=[a_file(task.worker).pk])
+    of_one = [queries_of(client, path) for path in paths]
+    for _ in range(3):
+        say(task, task.worker, attachments=[a_file(task.worker).pk])
+
+    assert [queries_of(client, path) for path in paths] == of_one
+    assert of_one[1] <= MOST
 
 
 def _held(delivery: Delivery) -> Task:

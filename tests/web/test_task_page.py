@@ -96,13 +96,18 @@ def test_everybody_is_offered_their_own_moves_and_no_others() -> None:
     delivery = a_submitted_delivery()
     assert held.worker is not None
 
-    assert offered(page_of(open_task, open_task.poster)) == {"cancel"}
+    assert offered(page_of(open_task, open_task.poster)) == {"cancel", "raise"}
     assert offered(page_of(open_task, a_person())) == {"claim"}
     assert offered(page_of(open_task)) == set()
-    assert offered(page_of(held, held.poster)) == {"give_notice", "cancel_at_once"}
+    assert offered(page_of(held, held.poster)) == {"give_notice", "cancel_at_once", "raise"}
     assert offered(page_of(held, held.worker)) == {"submit", "heartbeat", "abandon"}
     assert offered(page_of(held, a_person())) == set()
-    assert offered(page_of(delivery.task, delivery.task.poster)) == {"accept", "reject"}
+    assert offered(page_of(delivery.task, delivery.task.poster)) == {
+        "accept",
+        "reject",
+        "dispute",
+        "raise",
+    }
     assert offered(page_of(delivery.task, delivery.worker)) == set()
 
 
@@ -144,9 +149,14 @@ def test_claiming_delivering_and_accepting_settle_the_task() -> None:
     assert again(task).state == "accepted"
     assert (available(ada), available(bo)) == (90_000_000, 109_500_000)
     ended = text_of(page_of(task, bo))
+    assert f"rated {bo.handle}" not in ended  # hidden until bo has rated ada as well
+    move(task, bo, "rate", delivery=delivery.public_id, score="4", comment="Quick to pay.")
+    rated = text_of(page_of(task, ada))
     assert f"Worker {bo.handle} 9.5" in ended
     assert "Fee of the market 0.5" in ended
-    assert "Rated 5 of 5" in ended
+    assert f"{ada.handle} rated {bo.handle} 5 of 5" in rated
+    assert f"{bo.handle} rated {ada.handle} 4 of 5" in rated
+    assert "Quick to pay." in rated
     assert "In escrow now 0 credits" in ended
 
 
@@ -206,7 +216,7 @@ def test_cancelling_is_free_while_open_and_costs_notice_or_compensation_while_he
     assert again(open_task).state == "cancelled"
     assert again(noticed).state == "claimed"
     assert again(noticed).notice_ends_at is not None
-    assert "10 % of the escrow: 1 credits" in text_of(page)
+    assert "10 % of what the work costs: 1 credit" in text_of(page)
     assert again(at_once).state == "cancelled"
     assert available(at_once.worker) == 101_000_000
 

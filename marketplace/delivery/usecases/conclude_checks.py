@@ -2,7 +2,7 @@
 
 import uuid
 
-from marketplace.delivery import review
+from marketplace.delivery import contests, review
 from marketplace.delivery.models import Delivery, DeliveryState, Verdict
 from marketplace.foundation.transactions import use_case
 from marketplace.tasks.models import Task
@@ -15,7 +15,7 @@ def conclude_checks(*, delivery_id: uuid.UUID) -> bool:
     Returns:
         Whether this call was the one that acted.
 
-    Locks: the task; where the checks settle, the accounts that are paid.
+    Locks: the task; where they settle, the accounts that are paid.
     """
     task_id = Delivery.objects.values_list("task_id", flat=True).get(pk=delivery_id)
     task, now = Task.objects.lock(task_id)
@@ -25,5 +25,8 @@ def conclude_checks(*, delivery_id: uuid.UUID) -> bool:
     runs = review.required_runs(delivery)
     if any(run.state == Verdict.PENDING for run in runs):
         return False
-    review.conclude(task, delivery, runs, at=now)
+    if delivery.is_entry:
+        contests.entry_checked(task, delivery, runs, at=now)
+    else:
+        review.conclude(task, delivery, runs, at=now)
     return True

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from credits import amounts, ledger
 from marketplace.events.log import Subject, record
 from marketplace.foundation.ids import new_id
 from marketplace.foundation.transactions import use_case
-from marketplace.participants.grants import may_grant
+from marketplace.participants import grants
 from marketplace.participants.handles import validate_handle
 from marketplace.participants.models import Kind, Participant
 from marketplace.participants.usecases.issue_key import IssuedKey, issue_key
@@ -73,20 +72,7 @@ def register_participant(
         capabilities=capabilities,
         password=password,
     )
-    granted = settings.GRANT_CREDITS * amounts.MICRO
-    if granted and may_grant(address):
-        ledger.post(
-            reference=f"grant:{participant.id}",
-            kind="grant",
-            legs=[
-                ledger.Leg(ledger.ISSUANCE, -granted),
-                ledger.Leg(ledger.AccountId(participant.wallet_account), granted),
-            ],
-            memo="Sign-up grant",
-            subject=handle,
-        )
-    else:
-        granted = 0
+    granted = grants.give(participant, network=address, is_confirmed=False)
     key = None
     if key_seed is not None:
         key = issue_key(participant_id=participant.id, name="first key", seed=key_seed)

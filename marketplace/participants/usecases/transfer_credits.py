@@ -5,6 +5,7 @@ from credits.ledger import Posted
 from marketplace.events.log import Subject, record
 from marketplace.foundation.ids import encode, new_id
 from marketplace.foundation.transactions import use_case
+from marketplace.participants import dealings
 from marketplace.participants.models import Participant
 
 
@@ -25,6 +26,7 @@ def transfer_credits(*, actor: Participant, to: str, amount: int, memo: str = ""
     Raises:
         Participant.DoesNotExist: Nobody has this handle.
         TransferRefused: The actor is an operated agent, or both share a wallet.
+        Frozen: The actor is frozen: a transfer is a new dealing, and what it has stays its own.
         InsufficientCredits: The wallet holds too little.
 
     Locks: both wallets, in ascending id.
@@ -34,6 +36,7 @@ def transfer_credits(*, actor: Participant, to: str, amount: int, memo: str = ""
         raise TransferRefused("an operated agent cannot transfer credits")
     if payee.operator_key == actor.operator_key:
         raise TransferRefused("payer and payee have the same wallet")
+    dealings.require_free(actor)
     posted = ledger.post(
         reference=f"transfer:{encode('transfer', new_id())}",
         kind="transfer",

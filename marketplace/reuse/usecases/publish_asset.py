@@ -11,6 +11,7 @@ from assets.models import Version
 from credits import amounts
 from marketplace.events.log import Subject, record
 from marketplace.foundation.transactions import use_case
+from marketplace.participants import dealings
 from marketplace.participants.models import Participant
 from marketplace.reuse.models import VersionPrice
 
@@ -54,11 +55,13 @@ def publish_asset(*, actor: Participant, publication: Publication) -> Version:
         publication: What is published; its blobs are best stored before the transaction.
 
     Raises:
+        Frozen: The actor is frozen; to offer an asset is a new dealing.
         InvalidBundle, InvalidVersion, VersionExists, KindDiffers, SelfDependency, UnknownAsset,
         UnresolvableDependency, TooManyDependencies: See `assets.catalog.publish`.
 
     Locks: the asset.
     """
+    dealings.require_free(actor)
     version = catalog.publish(
         owner=actor,
         published_by=actor,

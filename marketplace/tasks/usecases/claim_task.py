@@ -1,32 +1,22 @@
-"""Somebody takes a task: first come, first served."""
+"""Somebody takes a task: first come, first served, or because it was offered to them."""
 
 import uuid
 
 from marketplace.events.log import record
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant
-from marketplace.tasks import deadlines, permissions
+from marketplace.tasks import deadlines, offers, permissions
+from marketplace.tasks.caps import holdings_of
 from marketplace.tasks.ending import save_transition
 from marketplace.tasks.models import Claim, Task
-
-
-class TermsChanged(Exception):
-    """The task was edited after the claimant read it.
-
-    Attributes:
-        terms_version: The version of the terms now.
-    """
-
-    def __init__(self, *, terms_version: int) -> None:
-        super().__init__(f"the terms are at version {terms_version} now")
-        self.terms_version = terms_version
+from marketplace.tasks.terms import require_terms
 
 
 @use_case
 def claim_task(
     *, task_id: uuid.UUID, actor: Participant, note: str = "", terms_version: int | None = None
 ) -> Task:
-    """Claim an open task; of any number of simultaneous claims one wins.
+    """Claim an open task, or one that was offered; of simultaneous claims one wins.
 
     Args:
         task_id: Which task.
@@ -36,8 +26,9 @@ def claim_task(
 
     Raises:
         Task.DoesNotExist: No such task.
-        IllegalTransition: Somebody was first, or the task has ended.
-        OwnTask: It is the actor's operator's own.
+        IllegalTransition: Somebody was first, the task has ended, or its mode is another.
+        OwnTask, Blocked, NotEligible: The actor may not take it: see `permissions.require_taking`.
+        Frozen, PosterFrozen: One side enters into nothing new.
         ClaimCapReached: The actor, or its operator, holds as many tasks as it may.
         TermsChanged: The terms are not those that were read.
 
@@ -46,14 +37,13 @@ def claim_task(
     Participant.objects.lock_operators([actor.operator_key])
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
-    permissions.require(task, "claim", task.roles_of(actor), now)
-    if terms_version is not None and terms_version != task.terms_version:
-        raise TermsChanged(terms_version=task.terms_version)
-    holdings, _ = permissions.holdings_now(actor)
-    refusal = holdings.refusal()
+    permissions.require_taking(task, actor, "claim", now)
+    require_terms(task, terms_version)
+    refusal = holdings_of(actor).refusal
     if refusal is not None:
         raise refusal
     task.advance("claim", roles=task.roles_of(actor), at=now)
+    offers.take(task)
     claim = Claim.objects.create(
         task=task, worker=actor, operator_id=actor.operator_key, note=note, created_at=now
     )

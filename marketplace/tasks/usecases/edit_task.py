@@ -9,6 +9,7 @@ from credits import amounts, escrow, ledger
 from marketplace.events.log import record
 from marketplace.foundation.transactions import use_case
 from marketplace.participants import allowances
+from marketplace.participants.dealings import require_free
 from marketplace.participants.models import Participant
 from marketplace.participants.usecases.edit_profile import StaleVersion
 from marketplace.tasks import deadlines, permissions
@@ -40,12 +41,15 @@ def edit_task(
         StaleVersion: The task changed since it was read.
         InvalidTerms: A bounty or deadline out of its bounds.
         InsufficientCredits, AllowanceExceeded: For a higher bounty.
+        Frozen: New terms are a new offer, and the actor is frozen.
 
-    Locks: the task, then the allowance, the wallet and the escrow.
+    Locks: the actor's operator, the task, then the allowance, the wallet and the escrow.
     """
+    Participant.objects.lock_operators([actor.operator_key])
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     permissions.require(task, "edit", task.roles_of(actor), now)
+    require_free(actor)
     if not read_version(task.terms_version):
         raise StaleVersion
     assert changes.keys() <= EDITABLE
@@ -55,9 +59,11 @@ def edit_task(
     for field, value in changes.items():
         setattr(task, field, value)
     task.terms_version += 1
+    task.terms_valid_from = task.terms_version  # bids and claims answer these terms from now on
     deadlines.schedule(task)
-    task.save(update_fields=[*changes, "terms_version", "due_at"])
-    _follow(task, actor, old_bounty)
+    task.save(update_fields=[*changes, "terms_version", "terms_valid_from", "due_at"])
+    check_bounty(task.bounty)
+    follow_bounty(task, actor, old_bounty)
     record(
         "task.edited",
         subject=task.subject,
@@ -68,9 +74,14 @@ def edit_task(
     return task
 
 
-def _follow(task: Task, actor: Participant, old_bounty: int) -> None:
-    """Make the escrow hold the new bounty."""
-    check_bounty(task.bounty)
+def follow_bounty(task: Task, actor: Participant, old_bounty: int) -> None:
+    """Make the escrow hold the new bounty; the terms version names the change.
+
+    Raises:
+        InsufficientCredits, AllowanceExceeded: For a higher bounty.
+
+    Locks: the allowance, the wallet and the escrow.
+    """
     more = task.bounty - old_bounty
     reference = f"edit:{task.public_id}:{task.terms_version}"
     wallet = ledger.AccountId(actor.wallet_account)

@@ -7,10 +7,12 @@ from marketplace.foundation import clock
 from marketplace.foundation.ids import new_id
 from marketplace.foundation.transactions import use_case
 from marketplace.participants import allowances
+from marketplace.participants.dealings import require_free
 from marketplace.participants.models import Participant
-from marketplace.tasks import deadlines
+from marketplace.tasks import deadlines, offers
 from marketplace.tasks.models import Task, TaskAttachment
-from marketplace.tasks.terms import Wanted, check_bounty, spans_of
+from marketplace.tasks.states import TaskState
+from marketplace.tasks.terms import InvalidTerms, Wanted, check_bounty, check_mode, spans_of
 
 
 @use_case
@@ -22,14 +24,25 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
         wanted: What the task says.
 
     Raises:
-        InvalidTerms: A bounty, deadline, lease or review window out of its bounds.
+        InvalidTerms: A bounty, deadline, lease or review window out of its bounds; something that
+            the mode needs is missing, or means nothing in it.
+        Frozen: Staff froze the actor; or, for a direct task, `offers.require_offerable`.
         UnknownFile: An attachment that is not the actor's.
         AllowanceExceeded: The actor's operator does not let it spend that much.
         InsufficientCredits: The wallet holds too little.
 
-    Locks: the allowance of an operated agent, then the wallet and the escrow.
+    Locks: the operators of the actor and of an assignee, the allowance of an operated agent, then
+    the wallet and the escrow.
     """
     check_bounty(wanted.bounty)
+    check_mode(wanted)
+    assignee = _assignee_of(wanted, actor)
+    Participant.objects.lock_operators(
+        [actor.operator_key, *([assignee.operator_key] if assignee else [])]
+    )
+    require_free(actor)
+    if assignee is not None:
+        offers.require_offerable(assignee, actor)
     now = clock.now()
     spans = spans_of(wanted, now)
     attachments = files_to_attach(wanted.attachments, uploader=actor.pk, field="attachments")
@@ -52,8 +65,16 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
         deadline=spans.deadline,
         lease_seconds=spans.lease_seconds,
         review_window_seconds=spans.review_window_seconds,
+        on_decline=wanted.on_decline,
+        runner_up_bps=wanted.runner_up_bps,
+        eligible_kind=wanted.eligibility.kind or "",
+        eligible_standing=wanted.eligibility.min_standing,
+        eligible_capabilities=list(dict.fromkeys(wanted.eligibility.capabilities)),
         **spans.snapshot,
     )
+    if assignee is not None:
+        task.state = TaskState.OFFERED
+        task.offer(assignee, at=now)
     deadlines.schedule(task)
     task.save(force_insert=True)
     TaskAttachment.objects.bulk_create(
@@ -76,6 +97,31 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
         subject=task.subject,
         actor=actor.pk,
         readers=task.parties,
-        data={"bounty": amounts.format(task.bounty), "title": task.title},
+        data={"bounty": amounts.format(task.bounty), "title": task.title, "mode": task.mode},
     )
+    if assignee is not None:
+        offers.tell(task, actor)
     return task
+
+
+def _assignee_of(wanted: Wanted, poster: Participant) -> Participant | None:
+    """Return to whom a direct task is offered.
+
+    Raises:
+        InvalidTerms: Nobody has this handle, or it is of the poster's own operator (rule 7).
+    """
+    if wanted.assignee is None:
+        return None
+    people = Participant.objects.filter(is_active=True, handle=wanted.assignee)
+    assignee = people.select_related("operator").first()
+    if assignee is None:
+        raise InvalidTerms(
+            field="assignee", code="unknown_participant", detail="Nobody has this handle."
+        )
+    if assignee.operator_key == poster.operator_key:
+        raise InvalidTerms(
+            field="assignee",
+            code="own_operator",
+            detail="Nobody works for their own operator: choose somebody else.",
+        )
+    return assignee

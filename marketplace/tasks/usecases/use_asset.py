@@ -2,13 +2,13 @@
 
 import uuid
 
-from assets import catalog
 from credits import amounts
 from marketplace.events.log import Subject, record
 from marketplace.foundation import clock
 from marketplace.foundation.transactions import use_case
+from marketplace.participants import dealings
 from marketplace.participants.models import Participant
-from marketplace.reuse import uses
+from marketplace.reuse import browsing, uses
 from marketplace.tasks import deadlines, permissions
 from marketplace.tasks.division import share_down
 from marketplace.tasks.models import Task
@@ -38,13 +38,15 @@ def use_asset(
         UnknownAsset: No such asset or version.
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: The actor does not hold the task.
+        Frozen: Without a task it is a new dealing, and the actor is frozen.
         MaxChargeRequired, PriceChanged, ReuseCapExceeded, ReleasedUsesUnpaid: See `uses`.
         AllowanceExceeded, InsufficientCredits: Where it is charged at once.
 
     Locks: the operator; with a task, the task; without, the allowance and the accounts.
     """
-    wanted = catalog.find_version(owner, name, version)
+    wanted = browsing.find_version(actor, owner, name, version)
     if task_id is None:
+        dealings.require_free(actor)
         used = uses.use_at_once(actor=actor, version=wanted, max_charge=max_charge, at=clock.now())
     else:
         Participant.objects.lock_operators([actor.operator_key])
@@ -55,7 +57,7 @@ def use_asset(
         claim = uses.ClaimTerms(
             id=task.claim_id,
             task=task.public_id,
-            cap=share_down(task.bounty, task.reuse_cap_bps),
+            cap=share_down(task.priced, task.reuse_cap_bps),
         )
         used = uses.bind(actor=actor, version=wanted, claim=claim, max_charge=max_charge)
     if not used.is_new:
@@ -70,6 +72,7 @@ def use_asset(
             "version": wanted.number,
             "charged": amounts.format(used.charged),
             "owed": amounts.format(used.owed),
+            "use": used.use.public_id,
         },
     )
     return used

@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString
 
 from credits import amounts
 from marketplace.foundation import ids
+from marketplace.tasks.models import Mode, Task
+from marketplace.tasks.states import TaskState
 from marketplace.web import markdown as md
 
 register = template.Library()
@@ -22,6 +24,12 @@ def credits(micro: int) -> str:  # noqa: A001 - the word of the market; nothing 
 
 
 @register.filter
+def in_credits(micro: int) -> str:
+    """Return micro-credits with their unit: `1 credit`, `0.5 credits`."""
+    return f"{amounts.format(micro)} credit{'s' * (micro != amounts.MICRO)}"
+
+
+@register.filter
 def markdown(text: str) -> SafeString:
     """Return other people's Markdown, rendered and sanitised."""
     return md.render(text)
@@ -31,6 +39,33 @@ def markdown(text: str) -> SafeString:
 def percent(bps: int) -> str:
     """Return basis points as per cent: `5 %`."""
     return f"{bps / 100:g} %"
+
+
+@register.filter
+def rate(share: float | None) -> str:
+    """Return a share of one as per cent, or `none` where there was nothing to share."""
+    return "none" if share is None else f"{share * 100:.0f} %"
+
+
+# What an open task waits for, by its mode; a direct one is open when it was not taken.
+_OPEN = {
+    Mode.CLAIM: "open to whoever claims it first",
+    Mode.BID: "open for bids",
+    Mode.CONTEST: "contest, open for entries",
+    Mode.DIRECT: "open to whoever claims it first",
+}
+
+
+@register.filter
+def situation(task: Task) -> str:
+    """Return where a task stands: `open for bids`."""
+    if task.state == TaskState.OPEN:
+        return _OPEN[Mode(task.mode)]
+    if task.state == TaskState.OFFERED and task.offered_to is not None:
+        return f"offered to {task.offered_to.handle}"
+    if task.state == TaskState.SUBMITTED and task.is_contest:
+        return "contest, the poster picks an entry"
+    return task.state
 
 
 @register.filter

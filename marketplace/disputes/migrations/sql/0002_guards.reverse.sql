@@ -1,0 +1,14 @@
+SET LOCAL lock_timeout = '5s';
+DROP TRIGGER disputes_seat_kept ON disputes_seat;
+DROP TRIGGER disputes_seat_immutable ON disputes_seat;
+DROP TRIGGER disputes_seat_answered ON disputes_seat;
+DROP TRIGGER disputes_decision_immutable ON disputes_decision;
+DROP TRIGGER disputes_evidencefile_immutable ON disputes_evidencefile;
+DROP TRIGGER disputes_evidence_immutable ON disputes_evidence;
+DROP TRIGGER disputes_dispute_kept ON disputes_dispute;
+DROP TRIGGER disputes_dispute_drawn_once ON disputes_dispute;
+DROP TRIGGER disputes_dispute_immutable ON disputes_dispute;
+DROP TRIGGER disputes_dispute_step ON disputes_dispute;
+DROP FUNCTION disputes_is_immutable();
+DROP FUNCTION disputes_only_known_steps();
+DROP TABLE disputes_step;

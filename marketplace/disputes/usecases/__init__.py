@@ -1,0 +1,1 @@
+"""What is done in disputes: one module per verb."""

@@ -1,0 +1,72 @@
+"""Poster or worker lets a panel judge a delivery."""
+
+import uuid
+
+from credits import escrow, ledger
+from marketplace.delivery import review
+from marketplace.delivery.models import Delivery
+from marketplace.disputes import cases
+from marketplace.disputes.models import Cause, Dispute
+from marketplace.foundation.transactions import use_case
+from marketplace.participants import allowances
+from marketplace.participants.models import Participant
+from marketplace.tasks import deadlines, permissions
+from marketplace.tasks.dispute_terms import terms_of
+from marketplace.tasks.models import Task
+from marketplace.tasks.states import Role
+
+
+@use_case
+def open_dispute(*, task_id: uuid.UUID, actor: Participant, reason: str) -> Dispute:
+    """Dispute a delivery: the poster while it awaits review, the worker after a rejection.
+
+    The escrow stays as it is until the dispute has ended, and the task's other clocks stop. The
+    actor's wallet deposits what the task's terms name, in an escrow of the dispute's own.
+
+    Args:
+        task_id: Which task.
+        actor: Its poster, or its worker.
+        reason: Why; the other side and the panel read it.
+
+    Raises:
+        Task.DoesNotExist: No such task.
+        IllegalTransition, NotPermitted: See `permissions.require`.
+        AllowanceExceeded: The actor's operator does not let it spend the deposit.
+        InsufficientCredits: The wallet holds less than the deposit.
+
+    Locks: the task, then the allowance, the wallet and the deposit's escrow.
+    """
+    task, now = Task.objects.lock(task_id)
+    deadlines.require_current(task, now)
+    roles = task.roles_of(actor)
+    permissions.require(task, "dispute", roles, now)
+    by_poster = Role.POSTER in roles
+    delivery = review.under_review(task) if by_poster else _rejected(task)
+    deposit = terms_of(task).deposit(task.priced)
+    allowances.spend(actor, deposit, on_task=task.bounty + deposit if by_poster else deposit)
+    task.advance("dispute", roles=roles, at=now)
+    dispute = cases.open_case(
+        task,
+        delivery,
+        Cause.POSTER if by_poster else Cause.WORKER,
+        at=now,
+        opener=actor,
+        reason=reason,
+        deposit=deposit,
+    )
+    escrow.fund(
+        work=dispute.public_id,
+        owner=actor.operator_key,
+        source=ledger.AccountId(actor.wallet_account),
+        amount=deposit,
+        reference=f"fund:{dispute.public_id}",
+        kind="deposit",
+        memo=f"Deposit of a dispute: {task.title}"[:200],
+        subject=dispute.public_id,
+    )
+    return dispute
+
+
+def _rejected(task: Task) -> Delivery:
+    """Return the delivery whose rejection its worker may dispute: the latest of the claim."""
+    return Delivery.objects.select_related("claim").filter(claim=task.claim_id).latest("number")

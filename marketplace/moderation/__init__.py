@@ -1,0 +1,1 @@
+"""Reports of spam and harm, what staff decide about them, and what they hide."""

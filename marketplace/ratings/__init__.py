@@ -1,0 +1,1 @@
+"""What both sides of a task say of each other after it has ended."""

@@ -1,0 +1,1 @@
+"""What is said about tasks: questions that all may read, and messages between two sides."""

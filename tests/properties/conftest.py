@@ -1,0 +1,15 @@
+"""What random lives must not do: stop each other in a deadlock."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import deadlocks
+
+
+@pytest.fixture(autouse=True)
+def _no_deadlocks(django_db_setup: None) -> Iterator[None]:
+    """Fail a test in which PostgreSQL had to end a deadlock."""
+    with deadlocks.counted() as found:
+        yield
+    assert found.number == 0
