@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PG15_BIN ?= /usr/lib/postgresql/15/bin
 # Whatever reaches the database through Django alone runs on 18 only.
-WITH_OWN_SQL := $(addprefix tests/,assets credits disputes events ops standing tasks)
+WITH_OWN_SQL := $(addprefix tests/,assets credits events ops standing)
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES)
 # Commands that look at the code alone: no secret of an instance, no data of one.

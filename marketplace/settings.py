@@ -128,8 +128,11 @@ def _database(url: str, *, pooled: bool) -> dict[str, object]:
         "port": "PORT",
     }
     options: dict[str, object] = {name: value for name, value in facts.items() if name not in known}
-    # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up.
-    options["options"] = "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000"
+    # A forgotten transaction would hold the xid horizon, and with it every feed and roll-up. To
+    # compile a statement (JIT) takes longer than any of ours runs.
+    options["options"] = (
+        "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000 -c jit=off"
+    )
     # Django's own statements carry their values and are never prepared, whatever this says.
     options["prepare_threshold"] = 2 if DATABASE_PREPARES else None
     if pooled and DATABASE_POOL_CONNECTIONS and url:

@@ -1,5 +1,21 @@
 DROP FUNCTION credits_recognise_server();
 
+CREATE OR REPLACE FUNCTION xid_epoch() RETURNS integer LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    life credits_epoch;
+BEGIN
+    SELECT * INTO life FROM credits_epoch;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the epoch was raised just now' USING ERRCODE = 'serialization_failure',
+            HINT = 'Run the transaction again.';
+    ELSIF life.system_identifier <> (SELECT system_identifier FROM pg_control_system()) THEN
+        RAISE EXCEPTION 'this database was restored into another cluster, whose transaction ids start anew'
+            USING ERRCODE = 'HL011', DETAIL = json_build_object('epoch', life.epoch),
+            HINT = 'Run SELECT credits_raise_epoch() once, as the owner of the database.';
+    END IF;
+    RETURN life.epoch;
+END $$;
+
 CREATE OR REPLACE FUNCTION credits_refuse_names(p_accounts bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     unknown bigint := (
