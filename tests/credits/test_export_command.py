@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
+import credits.management.commands.ledger  # noqa: F401 - before a test patches what it imports
 from credits import verifier
 from credits.seals import list_seals
 from tests.credits.books import seal_everything
