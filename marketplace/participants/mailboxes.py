@@ -3,14 +3,12 @@
 The token in a mail follows from the row and the server's own secret, so nothing secret is stored.
 """
 
-import base64
-import hashlib
-import hmac
 import uuid
 from datetime import datetime
 
 import structlog
 from django.conf import settings
+from django.core import signing
 from django.core.mail import send_mail
 from django.db import connection
 
@@ -26,11 +24,14 @@ SET attempts = mail.attempts + 1,
     send_at = CASE WHEN mail.attempts + 1 < %(tries)s
         THEN market_now() + interval '2 minutes' * (2 ^ mail.attempts) END
 FROM (
-    SELECT id FROM participants_confirmation
-    WHERE send_at <= market_now() ORDER BY send_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    SELECT asked.id, operator.handle
+    FROM participants_confirmation AS asked
+    JOIN participants_participant AS operator ON operator.id = asked.operator_id
+    WHERE asked.send_at <= market_now() ORDER BY asked.send_at LIMIT %(limit)s
+    FOR UPDATE OF asked SKIP LOCKED
 ) AS due
 WHERE mail.id = due.id
-RETURNING mail.id, mail.email, mail.expires_at
+RETURNING mail.id, mail.email, mail.expires_at, due.handle
 """
 TRIES = 5
 BATCH = 50
@@ -58,9 +59,7 @@ def mailbox_of(email: str) -> str:
 
 def token_of(confirmation_id: uuid.UUID) -> str:
     """Return what the mail carries and nobody else can know."""
-    if not settings.SECRET_KEY:
-        raise RuntimeError("HANSA_SECRET_KEY is not set: mailboxes cannot be confirmed")
-    return f"{encode('confirmation', confirmation_id)}.{_seal(confirmation_id)}"
+    return _signer().sign(encode("confirmation", confirmation_id))
 
 
 def read_token(token: str) -> uuid.UUID:
@@ -69,14 +68,10 @@ def read_token(token: str) -> uuid.UUID:
     Raises:
         InvalidToken: It is none of ours.
     """
-    name, _, seal = token.partition(".")
     try:
-        confirmation_id = decode("confirmation", name)
-    except WrongIdType:
+        return decode("confirmation", _signer().unsign(token))
+    except (signing.BadSignature, WrongIdType):
         raise InvalidToken("this is no token of ours") from None
-    if not hmac.compare_digest(seal.encode(), _seal(confirmation_id).encode()):
-        raise InvalidToken("this is no token of ours")
-    return confirmation_id
 
 
 def send_due() -> int:
@@ -85,9 +80,9 @@ def send_due() -> int:
     They are handed out first, so a mail may go out twice after a crash, and is never forgotten.
     """
     sent = 0
-    for confirmation_id, email, expires_at in _hand_out():
+    for confirmation_id, email, expires_at, handle in _hand_out():
         try:
-            _send(confirmation_id, email, expires_at)
+            _send(confirmation_id, email, expires_at, handle)
         except OSError as error:  # what smtplib and sockets raise; tried again later
             log.warning("mail.failed", confirmation=str(confirmation_id), error=str(error))
         else:
@@ -96,16 +91,15 @@ def send_due() -> int:
     return sent
 
 
-def _hand_out() -> list[tuple[uuid.UUID, str, datetime]]:
+def _hand_out() -> list[tuple[uuid.UUID, str, datetime, str]]:
     with connection.cursor() as cursor:
         cursor.execute(HAND_OUT, {"tries": TRIES, "limit": BATCH})
         return list(cursor.fetchall())
 
 
-def _send(confirmation_id: uuid.UUID, email: str, expires_at: datetime) -> None:
-    operator = Confirmation.objects.values_list("operator__handle", flat=True)
+def _send(confirmation_id: uuid.UUID, email: str, expires_at: datetime, handle: str) -> None:
     text = TEXT.format(
-        handle=operator.get(pk=confirmation_id),
+        handle=handle,
         site=settings.PUBLIC_URL,
         token=token_of(confirmation_id),
         until=expires_at.strftime("%-d %b %Y %H:%M"),
@@ -113,8 +107,5 @@ def _send(confirmation_id: uuid.UUID, email: str, expires_at: datetime) -> None:
     send_mail(SUBJECT, text, settings.DEFAULT_FROM_EMAIL, [email])
 
 
-def _seal(confirmation_id: uuid.UUID) -> str:
-    mac = hmac.new(
-        settings.SECRET_KEY.encode(), b"confirmation\0" + confirmation_id.bytes, hashlib.sha256
-    )
-    return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+def _signer() -> signing.Signer:
+    return signing.Signer(sep=".", salt="hansa.confirmation")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from credits import audit, ledger, rollup
 from credits.errors import DatabaseRestored
 from credits.ledger import (
+    FEES,
     ISSUANCE,
     AccountId,
     Leg,
@@ -369,6 +370,36 @@ def test_a_restored_copy_can_be_read_and_folded_before_its_epoch_is_raised() -> 
         assert fold_now(sink) == 2
         assert balance(sink) == 3
         transaction.set_rollback(True)
+
+
+def test_who_recognises_the_server_keeps_nobody_waiting() -> None:
+    ada, bo = a_wallet(10), a_wallet(10)
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute("UPDATE credits_epoch SET server_started_at = '-infinity'")
+
+    with transaction.atomic():
+        pay(ada, FEES, 1)  # notes the start of the server, and has not committed
+        (beside,) = run_together(partial(pay, bo, FEES, 1))
+
+    assert isinstance(beside, Posted), beside
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT server_started_at = pg_postmaster_start_time() FROM credits_epoch")
+        assert cursor.fetchone() == (True,)
+
+
+def test_a_connection_keeps_the_ledgers_statements_and_compiles_none() -> None:
+    ada = a_wallet(10)
+    for _ in range(4):
+        pay(ada, FEES, 1)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ 'credits_post'"
+        )
+        assert cursor.fetchone() == (1,)
+        # Before PostgreSQL 18, what cannot avoid a sequential scan would be compiled at every call.
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
 
 
 # --- Reading over folds ---------------------------------------------------------------------------

@@ -107,6 +107,8 @@ BEGIN
                 USING ERRCODE = 'unique_violation', CONSTRAINT = CASE WHEN p_reverses IS NULL
                     THEN 'credits_posting_pkey' ELSE 'credits_posting_reversed_once' END;
         END IF;
+        -- Most likely nobody has posted since the server started. Once more, with what the row says then;
+        -- what stands in the way after that is a rival under another name.
         recognised := credits_recognise_server();
         asked := true;
     END LOOP;
