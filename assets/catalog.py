@@ -3,8 +3,8 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, BinaryIO, Literal
 
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Case, Func, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
-from assets import bundles, graph, semver
+from assets import bundles, graph, semver, workflows
 from assets.archives import (
     DEFAULT_LIMITS,
     FILE_MODE,
@@ -56,6 +56,7 @@ from assets.models import (
 )
 from assets.royalties import LEAST_RATE_BPS, MOST_RATE_BPS, DirectEdge, final_shares
 from assets.semver import InvalidVersion
+from assets.workflows import Workflow
 
 __all__ = [
     "DependencyRequest",
@@ -183,6 +184,7 @@ class _Draft:
     source_reference: str
     files: dict[str, bytes]
     said: Said
+    workflow: Workflow | None  # of that kind
 
 
 def publish(
@@ -199,17 +201,20 @@ def publish(
     dependencies: Sequence[DependencyRequest] = (),
     source_reference: str = "",
     limits: Limits = DEFAULT_LIMITS,
+    judge_workflow: Callable[[Workflow], None] = lambda _: None,
 ) -> Version:
     """Publish a version of an asset of *owner*; the first one makes the asset.
 
     What is not given is taken from the sidecar `asset.json`, then from the front matter of
-    `SKILL.md`. One common top folder is stripped where the bundle begins inside of it.
+    `SKILL.md`, or from `workflow.json`. One common top folder is stripped where the bundle begins
+    inside of it. An asset that a workflow's step names is a dependency, given as one or not.
 
     Args:
         owner: Whose asset it is.
         published_by: Who publishes; the caller has made sure that they may.
         files: Bytes by path, from `archives.read_archive` or anywhere else; checked here again.
-        kind: `skill`, `workflow`, `trace` or `experience`; a bundle with `SKILL.md` is a skill.
+        kind: `skill`, `workflow`, `trace` or `experience`; a bundle with `SKILL.md` is a skill. A
+            workflow has a `workflow.json`.
         name: 1 to 64 of a-z, 0-9 and hyphen. A name in `SKILL.md` is brought into that form.
         version: Strict semver. Any free number will do, so that an old line can be mended; by
             default the patch after the highest release, and 1.0.0 to begin with.
@@ -219,9 +224,12 @@ def publish(
         dependencies: At most 8; ranges are resolved now and for good.
         source_reference: What the version came out of; opaque, at most 200 characters.
         limits: What a bundle may be.
+        judge_workflow: Raises where a well-formed workflow breaks a rule that is not ours.
 
     Raises:
         InvalidBundle: Something given breaks a rule; `pointer` says what, `code` says which.
+        InvalidWorkflow: The bundle's `workflow.json` is missing or wrong, or the lock would have a
+            version that is not in the range of a step; `faults` says all that is wrong.
         InvalidVersion: The number is not strict semver.
         VersionExists: The number is taken, also by whoever was faster.
         KindDiffers: The asset is of another kind.
@@ -246,12 +254,18 @@ def publish(
         dependencies=dependencies,
         source_reference=source_reference,
     )
+    if draft.workflow is not None:
+        judge_workflow(draft.workflow)
     paths = sorted(draft.files, key=str.encode)
     stored = store_all((draft.files[path] for path in paths), limit_bytes=limits.file_bytes)
     with transaction.atomic():
         asset = _locked_asset(owner, draft)
         number = _free_number(asset, draft.number)
         lock = _resolve(asset, draft.dependencies)
+        if draft.workflow is not None:
+            workflows.require_in_range(
+                draft.workflow, {entry.asset: entry.version for entry in lock.entries}
+            )
         published = Version.objects.create(
             asset=asset,
             number=str(number),
@@ -309,9 +323,13 @@ def _draft(
     except UnsafeArchive as unsafe:
         raise InvalidBundle.of(unsafe) from unsafe
     said = bundles.read(content)
+    found = _kind(kind, said)
+    workflow = workflows.read(content) if found == Kind.WORKFLOW else None
+    if workflow is not None:
+        said = _said_with(workflow, said)
     wanted = version if version is not None else said.version
     return _Draft(
-        kind=_kind(kind, said),
+        kind=found,
         name=_name(name, said),
         number=semver.parse(wanted) if wanted is not None else None,
         description=_text(
@@ -323,10 +341,21 @@ def _draft(
         license=_text(
             "license", license if license is not None else said.license or "", LICENSE_CHARACTERS
         ),
-        dependencies=_dependencies(dependencies, said),
+        dependencies=_dependencies(dependencies, said, workflow),
         source_reference=_text("source_reference", source_reference, REFERENCE_CHARACTERS),
         files=content,
         said=said,
+        workflow=workflow,
+    )
+
+
+def _said_with(workflow: Workflow, said: Said) -> Said:
+    """Return what a bundle says of itself, its workflow filling what nothing else says."""
+    about = workflow.description or workflow.title
+    return replace(
+        said,
+        name=said.name or bundles.slug(workflow.title) or None,
+        description=said.description or about[:DESCRIPTION_CHARACTERS],
     )
 
 
@@ -378,9 +407,16 @@ def _tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def _dependencies(
-    dependencies: Sequence[DependencyRequest], said: Said
+    dependencies: Sequence[DependencyRequest], said: Said, workflow: Workflow | None
 ) -> tuple[DependencyRequest, ...]:
     found = tuple(dependencies or said.dependencies)
+    if workflow is not None:
+        given = {one.asset for one in found}
+        found += tuple(
+            DependencyRequest(needed.asset, needed.constraint)
+            for needed in workflow.assets
+            if needed.asset not in given
+        )
     if len(found) > DIRECT_DEPENDENCIES:
         raise TooManyDependencies(limit=DIRECT_DEPENDENCIES, found=len(found), whole=False)
     seen: set[str] = set()
