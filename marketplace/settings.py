@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "marketplace.reuse.jobs.release_due_earnings",
         "schedule": 60,
     },
+    "release-wages": {"task": "marketplace.delegation.jobs.release_due_wages", "schedule": 60},
     "purge-idempotency-records": {
         "task": "marketplace.api.jobs.purge_idempotency_records",
         "schedule": 3600,
@@ -252,6 +253,7 @@ INSTALLED_APPS = [
     "marketplace.threads",
     "marketplace.reuse",
     "marketplace.delivery",
+    "marketplace.delegation",
     "marketplace.disputes",
     "marketplace.api",
     "marketplace.web",
@@ -531,6 +533,32 @@ ENTRIES_PER_CONTEST = env.number(
     "Entries that one contest takes; each could have to be paid in one posting.",
     least=1,
     most=400,
+)
+MOST_SUBTASK_LEVELS = env.number(
+    "HANSA_MOST_SUBTASK_LEVELS", 4, "Levels of subtasks below a task.", least=1, most=10
+)
+MOST_SUBTASKS = env.number(
+    "HANSA_MOST_SUBTASKS", 20, "Subtasks that one task may have at a time.", least=1, most=100
+)
+MOST_TASKS_IN_TREE = env.number(
+    "HANSA_MOST_TASKS_IN_TREE", 100, "Tasks that may be below one root.", least=1, most=400
+)
+MOST_TASKS_EVER_IN_TREE = env.number(
+    "HANSA_MOST_TASKS_EVER_IN_TREE",
+    400,
+    "Tasks that may ever be planned below one root, those that ended unpaid among them.",
+    least=1,
+    most=2000,
+)
+SUBTASK_MARGIN_SECONDS = env.number(
+    "HANSA_SUBTASK_MARGIN_SECONDS",
+    48 * 3600,
+    "What is left of a task's time after the deadline and the review of each of its subtasks.",
+)
+WAGES_WAIT_SECONDS = env.number(
+    "HANSA_WAGES_WAIT_SECONDS",
+    7 * 86_400,
+    "How long what a subtask earned from its parent's escrow waits before it is paid.",
 )
 DISPUTE_DEPOSIT_BPS = env.number(
     "HANSA_DISPUTE_DEPOSIT_BPS",

@@ -118,6 +118,7 @@ def conclude(task: Task, *, at: datetime) -> None:
         pass
     elif all(verdict == Verdict.FAILED for verdict in verdicts.values()):
         _fail(task, at=at)
+        return
     else:
         review.begin(task, at=at)
     ending.save_transition(task)
@@ -170,12 +171,11 @@ def award(
         raise refused
     second = _second(task, entry, runner_up)
     tell = _entrants(task)
-    entry.save(update_fields=entry.note_decision(verb, at_stake=task.priced, at=at))
+    entry.save(update_fields=entry.note_decision(verb, at_stake=task.payable, at=at))
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_contest_won(
         task, entry.claim, second.claim if second is not None else None, at=at, voters=voters
     )
-    ending.save_transition(task)
     states = {entry.pk: DeliveryState.ACCEPTED}
     if second is not None:
         states[second.pk] = DeliveryState.RUNNER_UP
@@ -208,11 +208,10 @@ def share(task: Task, verb: str, *, roles: frozenset[Role], at: datetime) -> Set
     winners = passed or standing
     tell = _entrants(task)
     for one in winners:
-        at_stake = task.priced // len(winners)
+        at_stake = task.payable // len(winners)
         one.save(update_fields=one.note_decision(verb, at_stake=at_stake, at=at))
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_contest_shared(task, [one.claim for one in winners], at=at)
-    ending.save_transition(task)
     _mark(task, dict.fromkeys((one.pk for one in winners), DeliveryState.SHARED), at=at)
     _record_outcome(task, "shared", tell, actor=None, winners=winners)
     return settlement

@@ -41,10 +41,9 @@ def accept(
 ) -> Settlement:
     """Accept a delivery and settle the escrow."""
     parties = task.parties
-    delivery.note_decision(verb, at_stake=task.priced, at=at)
+    delivery.note_decision(verb, at_stake=task.payable, at=at)
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_accepted(task, at=at)
-    ending.save_transition(task)
     delivery.state, delivery.decided_at = DeliveryState.ACCEPTED, at
     delivery.comment = comment
     write(_save, delivery)
@@ -77,7 +76,7 @@ def reject(
     requirement: int | None = None,
 ) -> None:
     """Reject a delivery; the worker may deliver again until `resubmit_by`."""
-    delivery.note_decision(verb, at_stake=task.priced, at=at)
+    delivery.note_decision(verb, at_stake=task.payable, at=at)
     task.advance(verb, roles=roles, at=at)
     claim = task.claim
     assert claim is not None, "a submitted task is held"

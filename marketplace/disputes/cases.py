@@ -11,10 +11,12 @@ from marketplace.disputes.queries import parties_of
 from marketplace.disputes.states import DisputeState
 from marketplace.events.log import record
 from marketplace.participants.models import Participant
+from marketplace.tasks import lineage
 from marketplace.tasks.dispute_terms import terms_of
 from marketplace.tasks.ending import save_transition
+from marketplace.tasks.lineage import Moment
 from marketplace.tasks.models import Task
-from marketplace.tasks.states import Role
+from marketplace.tasks.states import Role, TaskState
 
 CLOCK = frozenset({Role.CLOCK})
 
@@ -54,6 +56,8 @@ def open_case(
     )
     task.dispute_due_at = due_at
     save_transition(task)
+    if task.state == TaskState.DISPUTED:
+        lineage.tell(Moment.DISPUTED, task, at)
     parties = parties_of(dispute)
     record(
         "dispute.opened",

@@ -135,7 +135,6 @@ def settle(dispute: Dispute, *, at: datetime, by_staff: bool = False) -> Settlem
         deposit=_deposit(dispute, decision.share_bps),
         at=at,
     )
-    ending.save_transition(task)
     _close_delivery(delivery, decision, at)
     _close(dispute, voters, settlement, at, share_bps=decision.share_bps)
     _tell(

@@ -33,12 +33,14 @@ def together() -> Iterator[None]:
     """Collect what is written, and write it at the end, writers in the order of their first item.
 
     Whatever is decided inside must not read what it has written. Where the block fails, nothing
-    that it collected is written.
+    that it collected is written. A block inside another one joins it.
 
     Transaction: the caller's.
     """
     assert connection.in_atomic_block, "what is decided together is committed together"
-    assert _collected.get() is None, "batches do not nest"
+    if _collected.get() is not None:
+        yield
+        return
     collected: dict[Callable[[list[Any]], None], list[Any]] = {}
     token = _collected.set(collected)
     try:

@@ -1,5 +1,6 @@
 """Public ids: a UUIDv7 with its type in front (TypeID), as in `task_01h455vb4pex5vsknk084sn02q`."""
 
+import secrets
 import uuid
 
 from typeid import TypeID
@@ -21,9 +22,17 @@ class WrongIdType(Exception):
         self.given = given
 
 
-def new_id() -> uuid.UUID:
-    """Return a new id; later ids sort after earlier ones (RFC 9562, version 7)."""
-    return uuid7()
+def new_id(*, after: uuid.UUID | None = None) -> uuid.UUID:
+    """Return a new id; later ids sort after earlier ones (RFC 9562, version 7).
+
+    Args:
+        after: An id that it sorts after for certain, also where the clock of the machine that made
+            that one was ahead.
+    """
+    fresh = uuid7()
+    if after is None or fresh > after:
+        return fresh
+    return uuid.UUID(int=after.int + 1 + secrets.randbelow(2**32))
 
 
 def encode(prefix: str, value: uuid.UUID) -> str:

@@ -17,7 +17,8 @@ P = ParamSpec("P")
 RETRYABLE = frozenset({"40001", "40P01"})
 LOCK_NOT_AVAILABLE = "55P03"
 TRIES = 3
-MOST_DUE_TRANSITIONS = 8
+# Of a whole tree of tasks, each of which has few.
+MOST_DUE_TRANSITIONS = 1000
 
 _running: ContextVar[bool] = ContextVar("hansa_transaction_running", default=False)
 

@@ -23,6 +23,8 @@ APPEND_ONLY = (
     "assets_dependency",
     "assets_share",
     "assets_versionfile",
+    "delegation_dependency",
+    "delegation_wagerelease",
     "delivery_deliveryfile",
     "disputes_decision",
     "disputes_evidence",

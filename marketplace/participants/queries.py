@@ -19,6 +19,12 @@ def keys_of(participant: Participant) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(participant=participant, revoked_at=None).order_by("-id")
 
 
+def earnings_accounts_of(operators: Iterable[uuid.UUID]) -> dict[uuid.UUID, AccountId]:
+    """Return the accounts where what operators earned waits. Round trips: one."""
+    rows = Participant.objects.filter(pk__in=set(operators)).values_list("pk", "earnings")
+    return {operator: AccountId(account) for operator, account in rows if account is not None}
+
+
 def wallets_of(operators: Iterable[uuid.UUID]) -> dict[uuid.UUID, AccountId]:
     """Return the wallets of operators. Round trips: one."""
     rows = Participant.objects.filter(pk__in=set(operators)).values_list("pk", "wallet")

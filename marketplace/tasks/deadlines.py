@@ -18,6 +18,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.batching import together
 from marketplace.foundation.ids import encode
 from marketplace.foundation.transactions import Overdue, run_in_transaction
+from marketplace.tasks import lineage
 from marketplace.tasks.models import Task
 from marketplace.tasks.states import TaskState
 
@@ -37,6 +38,7 @@ class Limit(Enum):
     LAPSE_CHOICE = "the time that the poster of a contest has to choose"
     LAPSE_STAFF = "the time that staff have for a delivery whose check could not run"
     DISPUTE = "the step that a dispute is in"
+    LAPSE_BLOCKED = "the deadline of a subtask that still waits for its siblings"
 
 
 Handler = Callable[[Task, datetime], None]
@@ -80,15 +82,18 @@ def when_passed_by_many(limit: Limit) -> Callable[[HandlerOfMany], HandlerOfMany
 
 def limits_of(task: Task) -> Iterator[tuple[datetime, Limit]]:
     """Return every limit that runs for a task now (market_rules.md, "Time")."""
-    if task.state == TaskState.OPEN:
+    if task.stands_since is not None:
+        return  # a dispute runs below it
+    if task.state == TaskState.BLOCKED:
+        yield task.deadline, Limit.LAPSE_BLOCKED
+    elif task.state == TaskState.OPEN:
         yield task.deadline, Limit.CLOSE_CONTEST if task.entries else Limit.EXPIRE
     elif task.state == TaskState.OFFERED:
         assert task.offered_until is not None, "the constraint offered_tasks_say_to_whom"
         yield task.offered_until, Limit.LAPSE_OFFER
     elif task.state == TaskState.CLAIMED:
         yield _limit_of_claim(task)
-    elif task.state == TaskState.DISPUTED:
-        assert task.dispute_due_at is not None, "disputed_tasks_wait_for_their_dispute"
+    elif task.dispute_due_at is not None:  # also where what an accepted subtask earned is disputed
         yield task.dispute_due_at, Limit.DISPUTE
     elif task.state == TaskState.SUBMITTED:
         reviewing = (
@@ -128,11 +133,18 @@ def passed(task: Task, at: datetime) -> Limit | None:
 def require_current(task: Task, at: datetime) -> None:
     """Refuse to act on a task whose time has passed, until the clock has had its way.
 
+    The same holds for what is above it and below it in a tree: whoever leads no more decides
+    nothing, and a subtask whose review has lapsed is accepted. What was due first comes first.
+
     Raises:
         Overdue: `run_in_transaction` commits the due transition and runs the use case again.
+
+    Round trips: none for a task that stands alone, else one.
     """
-    if passed(task, at) is not None:
-        raise Overdue(lambda: apply_passed(task.pk))
+    late = [one for one in (task, *lineage.above(task), *lineage.below(task)) if passed(one, at)]
+    if late:
+        first = min(late, key=lambda one: min(due for due, _ in limits_of(one)))
+        raise Overdue(lambda: apply_passed(first.pk))
 
 
 def apply_passed(task_id: uuid.UUID) -> bool:
@@ -169,18 +181,21 @@ def sweep(*, limit: int = BATCH) -> int:
 
 
 def _sweep_together(limit: int) -> tuple[int, list[uuid.UUID]]:
-    """Do what is due on many tasks; return on how many, and those that wait for their own turn."""
+    """Do what is due on many tasks; return on how many, and those that wait for their own turn.
+
+    Those are the tasks of trees, too, whose roots are locked before them.
+    """
     tasks, now = Task.objects.lock_due(limit)
     by_limit: dict[Limit, list[Task]] = {}
     for task in tasks:
         due = passed(task, now)
         assert due is not None, "due_at is the earliest limit"
         by_limit.setdefault(due, []).append(task)
-    alone = [task.pk for due in _alone for task in by_limit.pop(due, ())]
+    singly = [task.pk for due in _alone for task in by_limit.pop(due, ())]
     with together():
         for due, together_due in by_limit.items():
             _handlers[due](together_due, now)
-    return len(tasks) - len(alone), alone
+    return len(tasks) - len(singly), [*singly, *Task.objects.due_in_trees(limit)]
 
 
 def _sweep_singly(due: Sequence[uuid.UUID]) -> int:

@@ -7,14 +7,15 @@ outcome of a dispute. Settling and refunding share the ledger reference `end:tas
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from credits import escrow, ledger
-from marketplace.foundation.batching import write
+from marketplace.events.log import record
+from marketplace.foundation.batching import together, write
 from marketplace.foundation.rows import save_rows
-from marketplace.participants.queries import wallets_of
+from marketplace.participants.queries import earnings_accounts_of, wallets_of
 from marketplace.reuse import uses
-from marketplace.tasks import bids, deadlines
+from marketplace.tasks import bids, deadlines, lineage
 from marketplace.tasks.dispute_terms import terms_of
 from marketplace.tasks.division import (
     Division,
@@ -26,6 +27,7 @@ from marketplace.tasks.division import (
     equal_parts,
     share_up,
 )
+from marketplace.tasks.lineage import Moment
 from marketplace.tasks.models import (
     TRANSITION_FIELDS,
     Claim,
@@ -34,59 +36,142 @@ from marketplace.tasks.models import (
     SettlementPayment,
     Task,
 )
-from marketplace.tasks.states import TaskState
+from marketplace.tasks.sources import home_of
+from marketplace.tasks.states import Role, TaskState, next_state
+
+TREE = frozenset({Role.TREE})
 
 
 def end_accepted(task: Task, *, at: datetime) -> Settlement:
-    """Pay the worker and the authors of what was used; the task is in its final state already.
+    """Pay the worker and the authors of what was used, and save the task.
+
+    It is in its final state already.
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
     claim = _claim_of(task)
     owed = claim.owed if claim.owed is not None else uses.owed_by(claim.pk)
     division = divide_accepted(
-        task.bounty,
-        price=task.priced,
+        task.held,
+        price=task.payable,
         royalties=sum(earning.amount for earning in owed),
         fee_bps=task.fee_bps,
     )
-    settlement = settle(
-        task, division, workers=[claim], claim=claim, others=uses.payee_legs(owed), at=at
-    )
-    uses.pay_bound(claim.pk, owed, at=at)
-    claim.end(ClaimEnding.ACCEPTED, at=at)
-    task.stop_review()
-    task.claim_expires_at = task.resubmit_by = task.notice_ends_at = None
+    with together():
+        settlement = settle(
+            task, division, workers=[claim], claim=claim, others=uses.payee_legs(owed), at=at
+        )
+        uses.pay_bound(claim.pk, owed, at=at)
+        claim.end(ClaimEnding.ACCEPTED, at=at)
+        task.stop_limits()
+        _end(task, at=at)
     return settlement
 
 
 def end_unaccepted(
-    task: Task, *, at: datetime, ending: ClaimEnding | None, compensated: bool = False
-) -> Settlement:
-    """Refund the poster, less what a worker is owed for being cancelled on.
+    task: Task,
+    verb: str,
+    *,
+    roles: frozenset[Role],
+    at: datetime,
+    claim_as: ClaimEnding | None,
+    compensated: bool = False,
+) -> None:
+    """End a task without an accepted delivery, and save it; where subtasks run, it closes first.
 
     Args:
-        task: In its final state already.
+        task: Locked; what the verb asks for was asked.
+        verb: What ends it.
+        roles: Who does.
         at: The market's time.
-        ending: How the claim on it ends, where somebody holds one.
+        claim_as: How the claim on it ends, where somebody holds one.
         compensated: Whether the worker receives the compensation that the terms name.
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
+    end = next_state(TaskState(task.state), verb, roles)
+    with together():
+        lineage.tell(Moment.ENDING, task, at)
+        if task.unsettled_children:
+            task.advance("close", roles=TREE, at=at)
+            task.closing_as, task.closing_compensated = end, compensated
+            task.closing_claim_as = claim_as or ""
+            task.end_offer()
+            task.stop_limits()
+            save_transition(task)
+            return
+        task.advance(verb, roles=roles, at=at)
+        _refund(task, at=at, claim_as=claim_as, compensated=compensated)
+        _end(task, at=at)
+
+
+def end_closed(task: Task, *, at: datetime) -> None:
+    """End a task whose last subtask has ended, as what it was closing for, and save it.
+
+    Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
+    """
+    claim_as = ClaimEnding(task.closing_claim_as) if task.closing_claim_as else None
+    compensated = task.closing_compensated
+    verb = "end_expired" if task.closing_as == TaskState.EXPIRED else "end_cancelled"
+    parties = task.parties
+    with together():
+        task.advance(verb, roles=TREE, at=at)
+        task.closing_as = task.closing_claim_as = ""
+        task.closing_compensated = False
+        _refund(task, at=at, claim_as=claim_as, compensated=compensated)
+        _end(task, at=at)
+    said = "task.expired" if task.state == TaskState.EXPIRED else "task.cancelled"
+    record(said, subject=task.subject, actor=None, readers=parties, notified=parties)
+
+
+def reopen(
+    task: Task, verb: str, *, roles: frozenset[Role], at: datetime, claim_as: ClaimEnding
+) -> None:
+    """Open a task again that its worker gave back, or lost, and save it.
+
+    What subtasks were paid is gone from the escrow: who read the terms before reads them again.
+
+    Transaction: the caller's, which holds the task's lock.
+    """
+    with together():
+        task.advance(verb, roles=roles, at=at)
+        claim = release_claim(task, claim_as, at=at)
+        if claim.delegated:
+            task.terms_version += 1
+            task.terms_valid_from = task.terms_version
+        lineage.tell(Moment.LEFT, task, at, claim)
+        save_transition(task)
+
+
+def _end(task: Task, *, at: datetime) -> None:
+    """Save a task that has ended, and let happen what follows for its parent and siblings."""
+    task.dispute_due_at = None
+    save_transition(task)
+    if task.state == TaskState.ACCEPTED:
+        lineage.tell(Moment.ACCEPTED, task, at)
+    lineage.tell(Moment.ENDED, task, at)
+
+
+def _refund(
+    task: Task, *, at: datetime, claim_as: ClaimEnding | None, compensated: bool = False
+) -> None:
+    """Send the escrow back where it came from, less what a worker is owed for being cancelled on.
+
+    The task is in its final state already; *claim_as* and *compensated* as for `end_unaccepted`.
+    """
     claim = _claim_of(task) if task.claim_id else None
     division = divide_unaccepted(
-        task.bounty,
-        price=task.priced,
+        task.held,
+        price=task.payable,
         compensation_bps=task.compensation_bps if compensated else 0,
     )
-    settlement = settle(task, division, claim=claim, at=at)
+    settle(task, division, claim=claim, at=at)
     if claim is not None:
-        assert ending is not None, "a held claim ends somehow"
-        release_claim(task, ending, at=at)
+        assert claim_as is not None, "a held claim ends somehow"
+        release_claim(task, claim_as, at=at)
     task.end_offer()
     task.selected_bid = task.price = None
     task.stop_review()
-    return settlement
 
 
 def end_contest_won(
@@ -105,22 +190,23 @@ def end_contest_won(
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
     division = divide_contest(
-        task.bounty,
+        task.held,
         fee_bps=0 if voters else task.fee_bps,
         runner_up_bps=task.runner_up_bps,
         has_runner_up=runner_up is not None,
-        panel=share_up(task.bounty, terms_of(task).panel_fee_bps) if voters else 0,
+        panel=share_up(task.held, terms_of(task).panel_fee_bps) if voters else 0,
     )
     workers = [winner] if runner_up is None else [winner, runner_up]
     others = panel_legs(division.panel, voters)
-    settlement = settle(task, division, workers=workers, claim=winner, others=others, at=at)
     endings = {winner.pk: ClaimEnding.ACCEPTED}
     if runner_up is not None:
         endings[runner_up.pk] = ClaimEnding.RUNNER_UP
-    _end_entries(task, endings, at=at)
-    task.win_contest(winner)
-    task.stop_review()
-    task.dispute_due_at = None
+    with together():
+        settlement = settle(task, division, workers=workers, claim=winner, others=others, at=at)
+        _end_entries(task, endings, at=at)
+        task.win_contest(winner)
+        task.stop_review()
+        _end(task, at=at)
     return settlement
 
 
@@ -131,22 +217,24 @@ def end_contest_shared(task: Task, workers: Sequence[Claim], *, at: datetime) ->
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
-    division = divide_equally(task.bounty, fee_bps=task.fee_bps, workers=len(workers))
-    settlement = settle(task, division, workers=workers, at=at)
-    _end_entries(task, {claim.pk: ClaimEnding.SHARED for claim in workers}, at=at)
-    task.stop_review()
-    task.dispute_due_at = None
+    division = divide_equally(task.held, fee_bps=task.fee_bps, workers=len(workers))
+    with together():
+        settlement = settle(task, division, workers=workers, at=at)
+        _end_entries(task, {claim.pk: ClaimEnding.SHARED for claim in workers}, at=at)
+        task.stop_review()
+        _end(task, at=at)
     return settlement
 
 
-def end_contest_failed(task: Task, *, at: datetime) -> Settlement:
+def end_contest_failed(task: Task, *, at: datetime) -> None:
     """Refund the poster of a contest whose entries all failed; their claims end here.
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
-    settlement = end_unaccepted(task, at=at, ending=None)
-    _end_entries(task, {}, at=at)
-    return settlement
+    with together():
+        _refund(task, at=at, claim_as=None)
+        _end_entries(task, {}, at=at)
+        _end(task, at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,29 +275,30 @@ def end_judged(
     claim = _claim_of(task)
     owed = uses.owed_by(claim.pk)
     division = divide_judged(
-        task.bounty,
-        price=task.priced,
+        task.held,
+        price=task.payable,
         royalties=sum(earning.amount for earning in owed),
         worker_share_bps=share_bps,
         panel_bps=terms_of(task).panel_fee_bps if voters else 0,
         fee_bps=0 if voters else task.fee_bps,
     )
     paid = uses.reduce_owed(claim.pk, owed, to=division.royalties) if share_bps else []
-    settlement = settle(
-        task,
-        division,
-        workers=[claim],
-        claim=claim,
-        others=[*uses.payee_legs(paid), *panel_legs(division.panel, voters)],
-        deposit=deposit,
-        at=at,
-    )
-    if share_bps:
-        uses.pay_bound(claim.pk, paid, at=at)
-        claim.end(ClaimEnding.ACCEPTED, at=at)
-    else:
-        release_claim(task, ClaimEnding.LOST, at=at)
-    task.dispute_due_at = None
+    with together():
+        settlement = settle(
+            task,
+            division,
+            workers=[claim],
+            claim=claim,
+            others=[*uses.payee_legs(paid), *panel_legs(division.panel, voters)],
+            deposit=deposit,
+            at=at,
+        )
+        if share_bps:
+            uses.pay_bound(claim.pk, paid, at=at)
+            claim.end(ClaimEnding.ACCEPTED, at=at)
+        else:
+            release_claim(task, ClaimEnding.LOST, at=at)
+        _end(task, at=at)
     return settlement
 
 
@@ -245,18 +334,29 @@ def settle(
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
+    lineage.load(task)
     paid = list(zip(workers, division.payments, strict=False))
     assert len(paid) == len(division.payments), "every payment has a worker"
-    parts = [
-        *((worker.operator_id, payment.net) for worker, payment in paid),
-        (task.poster_operator_id, division.refund),
-    ]
-    if claim is not None:
-        parts.append((claim.operator_id, division.compensation))
+    wages = [(worker.operator_id, payment.net) for worker, payment in paid]
+    parts = [] if claim is None else [(claim.operator_id, division.compensation)]
+    legs = [ledger.Leg(ledger.FEES, division.fee), *others]
+    if wages and task.is_paid_from_escrow and task.wages_wait_seconds:
+        task.wages_wait_until = at + timedelta(seconds=task.wages_wait_seconds)
+        accounts = earnings_accounts_of(operator for operator, _ in wages)
+        legs += [ledger.Leg(accounts[operator], amount) for operator, amount in wages]
+    else:
+        parts += wages
+    if task.is_paid_from_escrow:
+        home = home_of(task)
+        legs.append(ledger.Leg(home.account, division.refund))
+        home.note_back(division.refund)
+    else:
+        parts.append((task.poster_operator_id, division.refund))
     said = "Accepted" if paid else TaskState(task.state).value.capitalize()
     settlement = Settlement(
         task=task,
-        bounty=division.held,
+        bounty=task.bounty,
+        subtasks=task.delegated,
         fee=division.fee,
         royalties=division.royalties,
         compensation=division.compensation,
@@ -283,7 +383,7 @@ def settle(
             kind="settle" if paid else "refund",
             memo=f"{said}: {task.title}"[:200],
             parts=parts,
-            legs=[ledger.Leg(ledger.FEES, division.fee), *others],
+            legs=legs,
         )
     ]
     if deposit is not None:
@@ -316,22 +416,38 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class _Settling:
-    settlement: Settlement
-    payments: Sequence[SettlementPayment]
-    payouts: Sequence[Payout]
+    settlement: Settlement | None = None
+    payments: Sequence[SettlementPayment] = ()
+    payouts: Sequence[Payout] = ()
+    beside: Sequence[ledger.NewPosting] = ()
+
+
+def post_beside(postings: Sequence[ledger.NewPosting], payouts: Sequence[Payout] = ()) -> None:
+    """Post something, together with the escrows that end in the same batch.
+
+    Transaction: the caller's. Locks: accounts, ascending.
+    """
+    write(_settle, _Settling(payouts=payouts, beside=postings))
 
 
 def _settle(settlings: Sequence[_Settling]) -> None:
     """Pay out escrows and record it: the money first, for the last locks are those of accounts."""
-    pay_out([payout for one in settlings for payout in one.payouts])
-    Settlement.objects.bulk_create([one.settlement for one in settlings])
+    pay_out(
+        [payout for one in settlings for payout in one.payouts],
+        beside=[posting for one in settlings for posting in one.beside],
+    )
+    Settlement.objects.bulk_create([one.settlement for one in settlings if one.settlement])
     SettlementPayment.objects.bulk_create(
         [payment for one in settlings for payment in one.payments]
     )
 
 
-def pay_out(payouts: Sequence[Payout]) -> None:
+def pay_out(payouts: Sequence[Payout], *, beside: Sequence[ledger.NewPosting] = ()) -> None:
     """End escrows, all in one call: several calls would not lock their accounts in one order.
+
+    Args:
+        payouts: The escrows, those that pay into others of them first.
+        beside: Further postings of the same call.
 
     Transaction: the caller's. Locks: accounts, ascending. Round trips: two for one, four for more.
     """
@@ -346,13 +462,13 @@ def pay_out(payouts: Sequence[Payout]) -> None:
         ends.append(
             escrow.End(payout.work, summed, kind=payout.kind, memo=payout.memo, subject=payout.work)
         )
-    if len(ends) == 1:
+    if len(ends) == 1 and not beside:
         (end,) = ends
         escrow.settle(
             work=end.work, parts=end.parts, kind=end.kind, memo=end.memo, subject=end.subject
         )
     else:
-        escrow.settle_many(ends)
+        escrow.settle_many(ends, beside=beside)
 
 
 def release_claim(task: Task, ending: ClaimEnding, *, at: datetime) -> Claim:
@@ -391,7 +507,7 @@ def _save(tasks: Sequence[Task]) -> None:
     if len(tasks) == 1:
         tasks[0].save(update_fields=TRANSITION_FIELDS)
     else:
-        save_rows(tasks, TRANSITION_FIELDS)
+        save_rows(list({task.pk: task for task in tasks}.values()), TRANSITION_FIELDS)
 
 
 def _claim_of(task: Task) -> Claim:

@@ -22,9 +22,8 @@ def expire(tasks: Sequence[Task], at: datetime) -> None:
 
 def _expire(task: Task, at: datetime) -> None:
     parties, held = task.parties, task.claim_id is not None
-    task.advance("expire", roles=CLOCK, at=at)
-    ending.end_unaccepted(task, at=at, ending=ClaimEnding.EXPIRED if held else None)
-    ending.save_transition(task)
+    claim_as = ClaimEnding.EXPIRED if held else None
+    ending.end_unaccepted(task, "expire", roles=CLOCK, at=at, claim_as=claim_as)
     record("task.expired", subject=task.subject, actor=None, readers=parties, notified=parties)
 
 
@@ -45,9 +44,8 @@ def expire_claim(tasks: Sequence[Task], at: datetime) -> None:
 
 def _expire_claim(task: Task, at: datetime) -> None:
     parties = task.parties
-    task.advance("expire_claim", roles=CLOCK, at=at)
-    ending.release_claim(task, ClaimEnding.ABANDONED, at=at)  # so the rules count it
-    ending.save_transition(task)
+    # As abandoned, so the rules count it.
+    ending.reopen(task, "expire_claim", roles=CLOCK, at=at, claim_as=ClaimEnding.ABANDONED)
     record(
         "task.claim_expired", subject=task.subject, actor=None, readers=parties, notified=parties
     )
@@ -63,7 +61,5 @@ def end_notice(tasks: Sequence[Task], at: datetime) -> None:
 
 def _end_notice(task: Task, at: datetime) -> None:
     parties = task.parties
-    task.advance("end_notice", roles=CLOCK, at=at)
-    ending.end_unaccepted(task, at=at, ending=ClaimEnding.CANCELLED)
-    ending.save_transition(task)
+    ending.end_unaccepted(task, "end_notice", roles=CLOCK, at=at, claim_as=ClaimEnding.CANCELLED)
     record("task.cancelled", subject=task.subject, actor=None, readers=parties, notified=parties)

@@ -1,7 +1,7 @@
 """Tasks and claims. States change by `Task.advance` alone, which asks the table in `states.py`."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -23,11 +23,15 @@ from marketplace.reuse.models import Earning
 from marketplace.tasks.eligibility import Eligibility
 from marketplace.tasks.states import ENDED, Role, TaskState, next_state
 
-# The clock is read by the outer query, which runs when the inner one holds the lock: a caller that
-# waited for a rival sees the time after the wait. One SELECT … FOR UPDATE would read it before.
+# Whoever writes a task of a tree holds the lock of its root, which is taken first. The clock is
+# read by the outer query, which runs when the inner ones hold the locks: a caller that waited for a
+# rival sees the time after the wait. One SELECT … FOR UPDATE would read it before.
 LOCK = """
-WITH locked AS MATERIALIZED (
-    SELECT * FROM tasks_task WHERE id = %s FOR NO KEY UPDATE
+WITH root AS MATERIALIZED (
+    SELECT id FROM tasks_task WHERE id = (SELECT root FROM tasks_task WHERE id = %(task)s)
+    FOR NO KEY UPDATE
+), locked AS MATERIALIZED (
+    SELECT * FROM tasks_task WHERE id = %(task)s AND root = (SELECT id FROM root) FOR NO KEY UPDATE
 )
 SELECT locked.*, market_now() AS locked_at FROM locked
 """
@@ -46,6 +50,13 @@ class Mode(models.TextChoices):
     DIRECT = "direct", "offered to one participant"
 
 
+class Source(models.TextChoices):
+    """Whose money a subtask is paid from."""
+
+    ESCROW = "escrow", "the escrow of its parent"
+    WALLET = "wallet", "the wallet of the lead"
+
+
 class OnDecline(models.TextChoices):
     """What becomes of a task whose offer was declined, or not taken in time."""
 
@@ -60,10 +71,12 @@ class Acceptance(models.TextChoices):
     AUTOMATIC = "automatic", "the checks"
 
 
-# Tasks that somebody else has locked are somebody else's business. Texts stay where they are.
+# Tasks that somebody else has locked are somebody else's business. Texts stay where they are. Those
+# of a tree are not among them, for their root would have to be locked before.
 LOCK_DUE = """
 WITH locked AS MATERIALIZED (
-    SELECT {columns} FROM tasks_task WHERE due_at <= market_now()
+    SELECT {columns} FROM tasks_task
+    WHERE due_at <= market_now() AND parent_id IS NULL AND children = 0
     ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT locked.*, market_now() AS locked_at FROM locked
@@ -77,17 +90,20 @@ class TaskManager(models.Manager["Task"]):
     def lock(self, task_id: uuid.UUID) -> tuple["Task", datetime]:
         """Lock a task and return it with the market's time, read after the lock.
 
-        Locks: the task, after operators and before deliveries and accounts. Round trips: one.
+        Locks: the root of its tree, then the task; after operators and before deliveries and
+        accounts. Round trips: one.
 
         Raises:
             Task.DoesNotExist: No such task.
         """
-        for task in self.raw(LOCK, [task_id]):
+        for task in self.raw(LOCK, {"task": task_id}):
             return task, task.locked_at
         raise self.model.DoesNotExist
 
     def lock_due(self, limit: int) -> tuple[list["Task"], datetime]:
         """Lock tasks whose next limit has passed, the longest overdue first, and return the time.
+
+        Tasks of trees are left out: see `due_in_trees`.
 
         Locks: up to *limit* tasks that nobody else has locked; it waits for none. Round trips: one,
         and one more where none is due.
@@ -97,6 +113,11 @@ class TaskManager(models.Manager["Task"]):
         due = list(self.raw(LOCK_DUE.format(columns=columns), [limit]))
         return due, due[0].locked_at if due else clock.now()
 
+    def due_in_trees(self, limit: int) -> list[uuid.UUID]:
+        """Return tasks of trees whose next limit has passed, unlocked. Round trips: one."""
+        due = self.filter(~models.Q(parent=None, children=0), due_at__lte=MarketNow())
+        return list(due.order_by("due_at").values_list("pk", flat=True)[:limit])
+
 
 class Task(models.Model):
     """Something that is wanted, with its bounty in an escrow of its own."""
@@ -104,6 +125,27 @@ class Task(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     # Every row of a tree carries its root, so that a tree can live on one shard.
     root = models.UUIDField()
+    # Of a subtask: what it is a part of, who planned it and under which name. Its poster is the
+    # lead, or whoever acts in the lead's place.
+    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="subtasks")
+    lead = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
+    lead_claim = models.ForeignKey("Claim", models.PROTECT, null=True, related_name="+")
+    key = models.CharField(max_length=64, blank=True, default="")
+    depth = models.PositiveSmallIntegerField(default=0)
+    source = models.CharField(max_length=6, choices=Source.choices, blank=True, default="")
+    # The task whose escrow its money lay in first: its own, or that of an ancestor.
+    funding_root = models.UUIDField()
+    # Who posted that ancestor, and so may dispute what the subtask earned.
+    funder = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
+    # Operators of all ancestors' posters and leads; none of them takes it (rule 7).
+    barred = ArrayField(models.UUIDField(), default=list)
+    # Of a task with subtasks: what its worker may pay them out of its escrow, as a share of the
+    # bounty; what they have of it, less what came back; how many there ever were; and how many it
+    # waits for.
+    delegation_bps = models.PositiveIntegerField(default=0)
+    delegated = models.BigIntegerField(default=0)  # micro-credits
+    children = models.PositiveIntegerField(default=0)
+    unsettled_children = models.PositiveIntegerField(default=0)
     poster = models.ForeignKey(Participant, models.PROTECT, related_name="posted")
     poster_operator = models.ForeignKey(Participant, models.PROTECT, related_name="+")
     title = models.CharField(max_length=200)
@@ -133,6 +175,7 @@ class Task(models.Model):
     compensation_bps = models.PositiveIntegerField()
     reuse_cap_bps = models.PositiveIntegerField()
     offer_seconds = models.PositiveIntegerField()
+    wages_wait_seconds = models.PositiveIntegerField()  # of a subtask that is paid from an escrow
     dispute_terms = models.JSONField()  # as `dispute_terms.DisputeTerms` reads them
     runner_up_bps = models.PositiveIntegerField(default=0)  # of a contest's bounty
     on_decline = models.CharField(max_length=8, choices=OnDecline.choices, default=OnDecline.OPEN)
@@ -141,6 +184,8 @@ class Task(models.Model):
     eligible_standing = models.PositiveBigIntegerField(null=True)
     eligible_capabilities = ArrayField(models.CharField(max_length=64), default=list)
 
+    # Whom a blocked task will be offered to.
+    assignee = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
     # Who was offered it, and on which bid.
     offered_to = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
     selected_bid = models.ForeignKey("Bid", models.PROTECT, null=True, related_name="+")
@@ -161,6 +206,14 @@ class Task(models.Model):
     with_staff_until = models.DateTimeField(null=True)
     dispute_due_at = models.DateTimeField(null=True)  # the next limit of its dispute
     due_at = models.DateTimeField(null=True)
+    # Until when what it earned from its parent's escrow waits; null where nothing does (rule 15).
+    wages_wait_until = models.DateTimeField(null=True)
+    # Since when its limits stand still, for a dispute runs below it.
+    stands_since = models.DateTimeField(null=True)
+    # What a task that is closing ends as, and how its worker's claim does.
+    closing_as = models.CharField(max_length=12, choices=TaskState.choices, blank=True, default="")
+    closing_claim_as = models.CharField(max_length=12, blank=True, default="")
+    closing_compensated = models.BooleanField(default=False)
 
     attachments = models.ManyToManyField(File, through="TaskAttachment")
     # Title and description as lexemes, generated by PostgreSQL.
@@ -173,6 +226,8 @@ class Task(models.Model):
 
     # Read with the lock; absent otherwise.
     locked_at: datetime
+    # The tree that it was loaded with (`lineage.load`).
+    tree: "Mapping[uuid.UUID, Task] | None" = None
 
     objects: ClassVar[TaskManager] = TaskManager()
 
@@ -188,6 +243,7 @@ class Task(models.Model):
                     worker_operator__isnull=False,
                     claim__isnull=False,
                 )
+                | models.Q(state=TaskState.CLOSING)
                 | models.Q(
                     ~models.Q(state__in=HELD) | models.Q(mode=Mode.CONTEST),
                     worker=None,
@@ -210,13 +266,24 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=sorted(ENDED), ended_at__isnull=False, due_at=None)
+                # What a subtask earned is disputed after it has ended.
+                | models.Q(
+                    state=TaskState.ACCEPTED, ended_at__isnull=False, dispute_due_at__isnull=False
+                )
                 | models.Q(~models.Q(state__in=sorted(ENDED)), ended_at=None),
                 name="ended_tasks_are_never_due",
             ),
-            # While a dispute runs, its limit is the only one.
+            # While a dispute runs, its limit is the only one. One over what a subtask earned leaves
+            # it accepted.
             models.CheckConstraint(
                 condition=models.Q(
                     state=TaskState.DISPUTED,
+                    dispute_due_at__isnull=False,
+                    due_at=models.F("dispute_due_at"),
+                )
+                | models.Q(
+                    state=TaskState.ACCEPTED,
+                    source=Source.ESCROW,
                     dispute_due_at__isnull=False,
                     due_at=models.F("dispute_due_at"),
                 )
@@ -229,6 +296,42 @@ class Task(models.Model):
                 | ~models.Q(worker_operator=models.F("poster_operator")),
                 name="nobody_works_for_themselves",
             ),
+            # Ids rise with depth, so that ascending ids are an order from the root down.
+            models.CheckConstraint(
+                condition=models.Q(
+                    parent=None, lead=None, lead_claim=None, depth=0, source="", key=""
+                )
+                | (
+                    models.Q(
+                        parent__isnull=False,
+                        parent__lt=models.F("id"),
+                        lead__isnull=False,
+                        lead_claim__isnull=False,
+                        depth__gt=0,
+                        source__in=Source.values,
+                    )
+                    & ~models.Q(key="")
+                ),
+                name="subtasks_say_where_they_come_from",
+            ),
+            models.UniqueConstraint(
+                fields=["parent", "key"],
+                condition=models.Q(parent__isnull=False),
+                name="siblings_have_different_keys",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(delegated__gte=0, delegated__lte=models.F("bounty")),
+                name="delegated_is_part_of_the_bounty",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    state=TaskState.CLOSING,
+                    closing_as__in=[TaskState.CANCELLED, TaskState.EXPIRED],
+                    due_at=None,
+                )
+                | models.Q(~models.Q(state=TaskState.CLOSING), closing_as=""),
+                name="closing_tasks_say_for_what",
+            ),
         ]
         indexes = [
             models.Index(
@@ -240,6 +343,16 @@ class Task(models.Model):
             models.Index(fields=["poster", "-id"], name="task_by_poster"),
             models.Index(fields=["worker", "-id"], name="task_by_worker"),
             models.Index(fields=["worker_operator", "state"], name="task_held_by_operator"),
+            models.Index(
+                fields=["wages_wait_until"],
+                condition=models.Q(wages_wait_until__isnull=False),
+                name="task_wages_waiting",
+            ),
+            models.Index(
+                fields=["root", "id"],
+                condition=models.Q(parent__isnull=False),
+                name="task_of_tree",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -272,6 +385,33 @@ class Task(models.Model):
         return self.bounty if self.price is None else self.price
 
     @property
+    def held(self) -> int:
+        """Return what the escrow of a task that has not ended holds: subtasks have the rest."""
+        return self.bounty - self.delegated
+
+    @property
+    def payable(self) -> int:
+        """Return what is left of the price for whoever holds the task, and for what it owes."""
+        if self.price is None:
+            return self.held
+        by_claim = self.claim.delegated if self.claim is not None and self.delegated else 0
+        return min(self.price - by_claim, self.held)
+
+    @property
+    def is_subtask(self) -> bool:
+        """Say whether it is a part of another task."""
+        return self.parent_id is not None
+
+    @property
+    def is_paid_from_escrow(self) -> bool:
+        """Say whether its money came out of its parent's escrow, and flows back there."""
+        return self.source == Source.ESCROW
+
+    def own_time(self, at: datetime) -> datetime:
+        """Return the time by which its limits run; it stands while a dispute runs below it."""
+        return at if self.stands_since is None else self.stands_since
+
+    @property
     def eligibility(self) -> Eligibility:
         """Return what the poster asks of whoever takes the task."""
         return Eligibility(
@@ -297,11 +437,14 @@ class Task(models.Model):
         roles = set()
         if participant.pk == self.poster_id:
             roles.add(Role.POSTER)
+        if participant.pk == self.funder_id:
+            roles.add(Role.FUNDER)
         if participant.pk == self.worker_id:
             roles.add(Role.WORKER)
         if participant.pk == self.offered_to_id:
             roles.add(Role.OFFEREE)
-        if participant.operator_key != self.poster_operator_id:
+        operator = participant.operator_key
+        if operator != self.poster_operator_id and operator not in self.barred:
             roles.add(Role.ANYONE)
         return frozenset(roles)
 
@@ -321,7 +464,8 @@ class Task(models.Model):
     def offer(self, to: Participant, *, at: datetime) -> None:
         """Let the task wait for *to*'s answer, up to the deadline."""
         self.offered_to = to
-        self.offered_until = min(at + timedelta(seconds=self.offer_seconds), self.deadline)
+        until = self.own_time(at) + timedelta(seconds=self.offer_seconds)
+        self.offered_until = min(until, self.deadline)
 
     def end_offer(self) -> None:
         """Forget to whom the task was offered, and until when."""
@@ -342,13 +486,21 @@ class Task(models.Model):
 
     def renew_lease(self, *, at: datetime) -> None:
         """Let the lease run from now, up to the deadline."""
-        self.claim_expires_at = min(at + timedelta(seconds=self.lease_seconds), self.deadline)
+        self.claim_expires_at = self.one_lease_from(at)
+
+    def one_lease_from(self, at: datetime) -> datetime:
+        """Return when a lease that begins now ends, by the time of the task, up to the deadline."""
+        return min(self.own_time(at) + timedelta(seconds=self.lease_seconds), self.deadline)
 
     def drop_claim(self) -> None:
         """Take the task from whoever holds it, with the price and every limit that were theirs."""
         self.claim = self.worker = None
         self.worker_operator = None
         self.selected_bid = self.price = None
+        self.stop_limits()
+
+    def stop_limits(self) -> None:
+        """Forget every limit that runs for whoever holds it."""
         self.claim_expires_at = self.resubmit_by = self.notice_ends_at = None
         self.stop_review()
 
@@ -360,6 +512,13 @@ class Task(models.Model):
 # What any transition may have changed besides the state; saved together, so no place forgets one.
 TRANSITION_FIELDS = (
     "state",
+    "poster",
+    "poster_operator",
+    "terms_version",
+    "terms_valid_from",
+    "delegated",
+    "unsettled_children",
+    "wages_wait_until",
     "ended_at",
     "price",
     "selected_bid",
@@ -376,7 +535,12 @@ TRANSITION_FIELDS = (
     "review_due_at",
     "with_staff_until",
     "dispute_due_at",
+    "deadline",
     "due_at",
+    "stands_since",
+    "closing_as",
+    "closing_claim_as",
+    "closing_compensated",
 )
 
 
@@ -424,6 +588,8 @@ class Claim(models.Model):
     ending = models.CharField(max_length=12, choices=ClaimEnding.choices, null=True)  # noqa: DJ001 - null while it is held
     rejections = models.PositiveIntegerField(default=0)
     is_entry = models.BooleanField(default=False)
+    # What it has paid to subtasks out of the escrow, less what came back, in micro-credits.
+    delegated = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -549,6 +715,7 @@ class Settlement(models.Model):
     refund = models.BigIntegerField(default=0)
     wages = models.BigIntegerField(default=0)  # what the workers received together, after the fee
     panel = models.BigIntegerField(default=0)  # what the panel of a dispute received together
+    subtasks = models.BigIntegerField(default=0)  # what left for subtasks, less what came back
     # Who held the task, or won the contest; a contest that was shared has neither.
     worker = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
@@ -566,6 +733,7 @@ class Settlement(models.Model):
                     + models.F("refund")
                     + models.F("wages")
                     + models.F("panel")
+                    + models.F("subtasks")
                 ),
                 name="settlement_adds_up",
             ),
@@ -587,10 +755,10 @@ class SettlementPayment(models.Model):
             models.CheckConstraint(
                 condition=models.Q(gross__gt=0, fee__gte=0, fee__lte=models.F("gross")),
                 name="payments_are_positive",
-            )
+            ),
         ]
 
     @property
     def amount(self) -> int:
-        """Return what the worker received, after the fee."""
+        """Return what the worker received, after the fee; where it waits, what waits."""
         return self.gross - self.fee

@@ -83,13 +83,14 @@ def decline(task: Task, *, actor: Participant, at: datetime, reason: str) -> Non
 
 
 def _end(task: Task, verb: str, verb_of_bid: str, *, roles: frozenset[Role], at: datetime) -> None:
-    task.advance(verb, roles=roles, at=at)
     if task.selected_bid_id is not None:
         bid = Bid.objects.get(pk=task.selected_bid_id)
         own = roles if Role.CLOCK in roles else frozenset({Role.BIDDER})
         bids.advance(bid, verb_of_bid, roles=own)
-    if task.is_ended:
-        ending.end_unaccepted(task, at=at, ending=None)
+    if verb in ("refuse", "end_offer"):
+        ending.end_unaccepted(task, verb, roles=roles, at=at, claim_as=None)
+        return
+    task.advance(verb, roles=roles, at=at)
     task.end_offer()
     task.selected_bid = task.price = None
     ending.save_transition(task)

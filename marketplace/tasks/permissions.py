@@ -15,7 +15,7 @@ from django.conf import settings
 from marketplace.moderation import hiding
 from marketplace.participants.dealings import Barriers, require_dealing
 from marketplace.participants.models import Participant
-from marketplace.tasks import eligibility
+from marketplace.tasks import eligibility, lineage
 from marketplace.tasks.caps import Holdings
 from marketplace.tasks.models import LIVE_BIDS, Acceptance, Bid, Claim, Mode, OnDecline, Task
 from marketplace.tasks.states import (
@@ -44,6 +44,8 @@ ACTIONS = {
     "abandon": "abandon",
     "withdraw": "abandon",
     "dispute": "dispute",
+    "delegate": "add_subtasks",
+    "dispute_earnings": "dispute",
 }
 MOST_REJECTIONS = 2  # a third delivery the poster can only accept or dispute (rule 10)
 # Verbs by which somebody takes work of a poster's, or proposes to.
@@ -146,6 +148,12 @@ def _is_reviewed(task: Task) -> bool:
     return task.review_due_at is not None or task.with_staff_until is not None
 
 
+def _gives_away(task: Task, at: datetime) -> bool:
+    """Say whether compensation would be paid out of an escrow that is not the canceller's own."""
+    del at
+    return task.is_paid_from_escrow
+
+
 def _rejections(task: Task) -> int:
     return task.claim.rejections if task.claim is not None else 0
 
@@ -217,6 +225,42 @@ RULES = (
         frozenset({"give_notice"}),
         lambda task, _: task.notice_ends_at is not None,
         "Notice runs already; cancel with at_once to end it now with compensation.",
+    ),
+    Rule(
+        "notice_given",
+        frozenset({"delegate"}),
+        lambda task, _: task.notice_ends_at is not None,
+        "The task is being cancelled: deliver what you have until notice_ends_at.",
+    ),
+    Rule(
+        "too_deep",
+        frozenset({"delegate"}),
+        lambda task, _: task.depth >= settings.MOST_SUBTASK_LEVELS,
+        "Do this part yourself, or leave it to others: it is as deep as a tree may be.",
+    ),
+    Rule(
+        "paid_from_escrow",
+        frozenset({"cancel_at_once"}),
+        _gives_away,
+        "Give notice instead: cancel without at_once.",
+    ),
+    Rule(
+        "subtasks_unsettled",
+        frozenset({"submit"}),
+        lambda task, _: task.unsettled_children > 0,
+        "Wait until every subtask has ended, or cancel those that nobody holds.",
+    ),
+    Rule(
+        "nothing_waits",
+        frozenset({"dispute_earnings"}),
+        lambda task, _: task.wages_wait_until is None or task.claim_id is None,
+        "What the subtask earned has been paid; nothing is left to dispute.",
+    ),
+    Rule(
+        "disputed_already",
+        frozenset({"dispute_earnings"}),
+        lambda task, _: task.dispute_due_at is not None,
+        "A dispute over it runs.",
     ),
     Rule(
         "rejections_exhausted",
@@ -302,6 +346,7 @@ def require_taking(task: Task, actor: Participant, verb: str, at: datetime) -> N
     roles = task.roles_of(actor)
     require(task, verb, roles, at)
     require_dealing(actor, task.poster_id, task.poster_operator_id)
+    _require_not_below(task, actor, verb)
     if task.state != TaskState.OFFERED:  # whom the poster chose, it chose
         if hiding.hidings_of("task", [task.pk]):
             raise Task.DoesNotExist
@@ -310,6 +355,23 @@ def require_taking(task: Task, actor: Participant, verb: str, at: datetime) -> N
         )
         if lacks is not None:
             raise lacks
+
+
+def _require_not_below(task: Task, actor: Participant, verb: str) -> None:
+    """Refuse a lead whose operator works on a part of the task already (rule 7).
+
+    Round trips: none for a task without subtasks, else two.
+    """
+    if not task.children:
+        return
+    running = [one for one in lineage.below(task) if not one.is_ended]
+    operator = actor.operator_key
+    held = Claim.objects.filter(task__in=running, operator=operator, ended_at=None)
+    offered = any(
+        one.offered_to is not None and one.offered_to.operator_key == operator for one in running
+    )
+    if offered or held.exists():
+        raise OwnTask(verb=verb, reason="you work on a part of this task")
 
 
 def is_overdue(task: Task, at: datetime) -> bool:

@@ -78,6 +78,7 @@ def ranked_for(participant: Participant, tasks: QuerySet[Task]) -> QuerySet[Task
     tasks = tasks.filter(
         ~hiding.is_hidden("task"),
         ~Q(poster_operator=operator),
+        ~Q(barred__contains=[operator]),
         ~Q(poster_operator__in={*barriers.blocked_by, *frozen}),
         ~Q(poster__in=frozen),
         Q(due_at=None) | Q(due_at__gt=looking.at),

@@ -34,6 +34,7 @@ class Role(models.TextChoices):
     """What somebody is to a task."""
 
     POSTER = "poster"
+    FUNDER = "funder"  # posted the task whose escrow a subtask is paid from
     WORKER = "worker"  # holds the claim
     OFFEREE = "offeree"  # was offered the task
     BIDDER = "bidder"  # made the bid in question
@@ -41,6 +42,7 @@ class Role(models.TextChoices):
     CLOCK = "clock"  # a limit of time has passed
     CHECKS = "checks"  # the required checks have ended
     STAFF = "staff"  # look at what a check could not
+    TREE = "tree"  # what became of its parent, its siblings or its subtasks
 
 
 R = Role
@@ -59,6 +61,12 @@ class Transition:
 # fmt: off
 TRANSITIONS = (
     #          verb                source        target        who may
+    Transition("edit",             S.BLOCKED,    S.BLOCKED,    R.POSTER),
+    Transition("cancel",           S.BLOCKED,    S.CANCELLED,  R.POSTER),
+    Transition("unblock",          S.BLOCKED,    S.OPEN,       R.TREE),     # all it waits for is in
+    Transition("offer",            S.BLOCKED,    S.OFFERED,    R.TREE),     # the same, if direct
+    Transition("cancel_with_tree", S.BLOCKED,    S.CANCELLED,  R.TREE),     # with parent or sibling
+    Transition("lapse_blocked",    S.BLOCKED,    S.CANCELLED,  R.CLOCK),
     Transition("claim",            S.OPEN,       S.CLAIMED,    R.ANYONE),
     Transition("bid",              S.OPEN,       S.OPEN,       R.ANYONE),   # proposes a price
     Transition("enter",            S.OPEN,       S.OPEN,       R.ANYONE),   # delivers to a contest
@@ -67,16 +75,23 @@ TRANSITIONS = (
     Transition("select",           S.OPEN,       S.OFFERED,    R.POSTER),
     Transition("cancel",           S.OPEN,       S.CANCELLED,  R.POSTER),
     Transition("close_contest",    S.OPEN,       S.SUBMITTED,  R.CLOCK),
+    Transition("cancel_with_tree", S.OPEN,       S.CANCELLED,  R.TREE),
+    Transition("close",            S.OPEN,       S.CLOSING,    R.TREE),     # its subtasks run on
     Transition("expire",           S.OPEN,       S.EXPIRED,    R.CLOCK),
     Transition("claim",            S.OFFERED,    S.CLAIMED,    R.OFFEREE),
     Transition("decline",          S.OFFERED,    S.OPEN,       R.OFFEREE),
     Transition("refuse",           S.OFFERED,    S.CANCELLED,  R.OFFEREE),  # declines, for good
     Transition("cancel",           S.OFFERED,    S.CANCELLED,  R.POSTER),
+    Transition("cancel_with_tree", S.OFFERED,    S.CANCELLED,  R.TREE),
+    Transition("close",            S.OFFERED,    S.CLOSING,    R.TREE),
     Transition("lapse_offer",      S.OFFERED,    S.OPEN,       R.CLOCK),
     Transition("end_offer",        S.OFFERED,    S.CANCELLED,  R.CLOCK),
     Transition("heartbeat",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
     Transition("submit",           S.CLAIMED,    S.SUBMITTED,  R.WORKER),
     Transition("use_asset",        S.CLAIMED,    S.CLAIMED,    R.WORKER),
+    Transition("delegate",         S.CLAIMED,    S.CLAIMED,    R.WORKER),   # plans subtasks
+    Transition("notice_with_tree", S.CLAIMED,    S.CLAIMED,    R.TREE),     # its parent ended
+    Transition("close",            S.CLAIMED,    S.CLOSING,    R.TREE),
     Transition("abandon",          S.CLAIMED,    S.OPEN,       R.WORKER),
     Transition("withdraw",         S.CLAIMED,    S.CANCELLED,  R.WORKER),   # abandons under notice
     Transition("raise",            S.CLAIMED,    S.CLAIMED,    R.POSTER),
@@ -107,6 +122,9 @@ TRANSITIONS = (
     Transition("cancel_by_outcome", S.DISPUTED,  S.CANCELLED,  R.STAFF),
     Transition("award",            S.DISPUTED,   S.ACCEPTED,   R.CLOCK),    # a contest, by a panel
     Transition("share",            S.DISPUTED,   S.ACCEPTED,   R.CLOCK),    # or without its votes
+    Transition("end_cancelled",    S.CLOSING,    S.CANCELLED,  R.TREE),     # its last subtask ended
+    Transition("end_expired",      S.CLOSING,    S.EXPIRED,    R.TREE),
+    Transition("dispute_earnings", S.ACCEPTED,   S.ACCEPTED,   R.FUNDER),   # of a subtask, waiting
 )
 # fmt: on
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -54,6 +54,8 @@ class Wanted:
         attachments: Files of the poster's.
         assignee: The handle of whom a direct task is offered to.
         runner_up_bps: A contest's part for a second, in basis points of the bounty.
+        delegation_bps: What its worker may pay for subtasks out of the escrow, in basis points of
+            the bounty.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Wanted:
     on_decline: OnDecline = OnDecline.OPEN
     eligibility: Eligibility = ANYONE
     runner_up_bps: int = 0
+    delegation_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,11 @@ def check_bid(task: Task, amount: int) -> None:
     Raises:
         InvalidTerms: It is above the bounty, or too small.
     """
-    if amount > task.bounty:
+    if amount > task.held:
         raise InvalidTerms(
-            field="amount", code="above_bounty", detail="A bid is at most the bounty."
+            field="amount",
+            code="above_bounty",
+            detail="A bid is at most the bounty, less what subtasks were paid.",
         )
     if amount < LEAST_BOUNTY:
         raise InvalidTerms(field="amount", code="too_small", detail="A bid is at least 0.01.")
@@ -145,6 +150,75 @@ def check_deadline(deadline: datetime, now: datetime) -> None:
             field="deadline",
             code="out_of_bounds",
             detail="A deadline lies between 5 minutes and 90 days from now.",
+        )
+
+
+def latest_deadline(parent: Task, review_window_seconds: int, now: datetime) -> datetime:
+    """Return the latest deadline of a subtask: its review and a margin fit into its parent's time.
+
+    While the parent's limits stand still, its deadline moves with the clock.
+    """
+    ends_at = parent.deadline + (now - parent.own_time(now))
+    return ends_at - timedelta(seconds=review_window_seconds + settings.SUBTASK_MARGIN_SECONDS)
+
+
+def spans_within(wanted: Wanted, parent: Task, now: datetime) -> Spans:
+    """Return when things will be due for a subtask, within the time of its parent (rule 14).
+
+    The default deadline is the latest that fits. Where the parent's time is short, the default of
+    the review window is half of what there is.
+
+    Raises:
+        InvalidTerms: A limit is out of its bounds.
+    """
+    left = (latest_deadline(parent, 0, now) - now).total_seconds()
+    review = wanted.review_window_seconds
+    if review is None:
+        review = min(settings.REVIEW_WINDOW_SECONDS, max(LEAST_REVIEW_SECONDS, int(left / 2)))
+    latest = latest_deadline(parent, review, now)
+    if wanted.deadline is not None and wanted.deadline > latest:
+        raise late(latest)
+    if (latest - now).total_seconds() < LEAST_SPAN_SECONDS:
+        raise late(latest)
+    deadline = wanted.deadline or latest
+    return spans_of(replace(wanted, deadline=deadline, review_window_seconds=review), now)
+
+
+def check_fits(task: Task, deadline: datetime, now: datetime) -> None:
+    """Check that a deadline of a subtask fits into that of its parent (rule 14).
+
+    Raises:
+        InvalidTerms: It does not.
+
+    Round trips: one for a subtask.
+    """
+    if task.parent is None:
+        return
+    latest = latest_deadline(task.parent, task.review_window_seconds, now)
+    if deadline > latest:
+        raise late(latest)
+
+
+def late(latest: datetime) -> InvalidTerms:
+    """Return what is wrong with a deadline of a subtask that is later than *latest*."""
+    hours = settings.SUBTASK_MARGIN_SECONDS // 3600
+    return InvalidTerms(
+        field="deadline",
+        code="after_parent",
+        detail=f"The deadline, the review window and {hours} hours have to fit into the parent's"
+        f" time: this subtask's deadline is at most {latest:%Y-%m-%dT%H:%M:%SZ}.",
+    )
+
+
+def check_lowered(task: Task) -> None:
+    """Check that a bounty still covers what its subtasks have of it.
+
+    Raises:
+        InvalidTerms: It does not.
+    """
+    if task.bounty < task.delegated:
+        raise InvalidTerms(
+            field="bounty", code="below_delegated", detail="Subtasks were paid more than that."
         )
 
 
@@ -241,5 +315,6 @@ def _rules() -> dict[str, int | dict[str, int]]:
         "compensation_bps": settings.COMPENSATION_BPS,
         "reuse_cap_bps": settings.REUSE_CAP_BPS,
         "offer_seconds": settings.OFFER_SECONDS,
+        "wages_wait_seconds": settings.WAGES_WAIT_SECONDS,
         "dispute_terms": dispute_terms.snapshot(),
     }

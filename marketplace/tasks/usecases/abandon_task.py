@@ -29,12 +29,10 @@ def abandon_task(*, task_id: uuid.UUID, actor: Participant, reason: str = "") ->
     roles, parties = task.roles_of(actor), task.parties
     verb = "abandon" if task.notice_ends_at is None else "withdraw"
     permissions.require(task, verb, roles, now)
-    task.advance(verb, roles=roles, at=now)
     if verb == "withdraw":
-        ending.end_unaccepted(task, at=now, ending=ClaimEnding.ABANDONED)
+        ending.end_unaccepted(task, verb, roles=roles, at=now, claim_as=ClaimEnding.ABANDONED)
     else:
-        ending.release_claim(task, ClaimEnding.ABANDONED, at=now)
-    ending.save_transition(task)
+        ending.reopen(task, verb, roles=roles, at=now, claim_as=ClaimEnding.ABANDONED)
     record(
         "task.abandoned",
         subject=task.subject,

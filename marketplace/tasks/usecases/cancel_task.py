@@ -1,7 +1,6 @@
 """The poster calls a task off."""
 
 import uuid
-from datetime import timedelta
 
 from marketplace.events.log import record
 from marketplace.foundation.transactions import use_case
@@ -25,6 +24,8 @@ def cancel_task(*, task_id: uuid.UUID, actor: Participant, at_once: bool = False
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: See `permissions.require`.
 
+    A task with subtasks that somebody holds closes first: it ends when they have.
+
     Locks: the task, then the accounts that are paid.
     """
     task, now = Task.objects.lock(task_id)
@@ -33,14 +34,19 @@ def cancel_task(*, task_id: uuid.UUID, actor: Participant, at_once: bool = False
     held = task.state == TaskState.CLAIMED
     verb = ("cancel_at_once" if at_once else "give_notice") if held else "cancel"
     permissions.require(task, verb, roles, now)
-    task.advance(verb, roles=roles, at=now)
     if verb == "give_notice":
-        task.notice_ends_at = min(now + timedelta(seconds=task.lease_seconds), task.deadline)
+        task.advance(verb, roles=roles, at=now)
+        task.notice_ends_at = task.one_lease_from(now)
+        ending.save_transition(task)
     else:
         ending.end_unaccepted(
-            task, at=now, ending=ClaimEnding.CANCELLED if held else None, compensated=held
+            task,
+            verb,
+            roles=roles,
+            at=now,
+            claim_as=ClaimEnding.CANCELLED if held else None,
+            compensated=held,
         )
-    ending.save_transition(task)
     record(
         "task.notice_given" if verb == "give_notice" else "task.cancelled",
         subject=task.subject,

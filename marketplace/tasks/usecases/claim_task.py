@@ -5,9 +5,10 @@ import uuid
 from marketplace.events.log import record
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant
-from marketplace.tasks import deadlines, offers, permissions
+from marketplace.tasks import deadlines, lineage, offers, permissions
 from marketplace.tasks.caps import holdings_of
 from marketplace.tasks.ending import save_transition
+from marketplace.tasks.lineage import Moment
 from marketplace.tasks.models import Claim, Task
 from marketplace.tasks.terms import require_terms
 
@@ -49,6 +50,7 @@ def claim_task(
     )
     task.take_claim(claim, at=now)
     save_transition(task)
+    lineage.tell(Moment.TAKEN, task, now)
     record(
         "task.claimed",
         subject=task.subject,

@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from credits import amounts, escrow, ledger
 from marketplace.events.log import record
 from marketplace.foundation.transactions import use_case
-from marketplace.participants import allowances
 from marketplace.participants.dealings import require_free
 from marketplace.participants.models import Participant
 from marketplace.participants.usecases.edit_profile import StaleVersion
 from marketplace.tasks import deadlines, permissions
 from marketplace.tasks.models import Task
-from marketplace.tasks.terms import check_bounty, check_deadline
+from marketplace.tasks.sources import follow_bounty
+from marketplace.tasks.terms import check_bounty, check_deadline, check_fits, check_lowered
 
 EDITABLE = frozenset({"title", "description", "tags", "requirements", "deadline", "bounty"})
 
@@ -40,10 +39,10 @@ def edit_task(
         IllegalTransition, NotPermitted: See `permissions.require`.
         StaleVersion: The task changed since it was read.
         InvalidTerms: A bounty or deadline out of its bounds.
-        InsufficientCredits, AllowanceExceeded: For a higher bounty.
+        InsufficientCredits, AllowanceExceeded, EscrowExhausted: For a higher bounty.
         Frozen: New terms are a new offer, and the actor is frozen.
 
-    Locks: the actor's operator, the task, then the allowance, the wallet and the escrow.
+    Locks: the actor's operator, the task, then the allowance, the source and the escrow.
     """
     Participant.objects.lock_operators([actor.operator_key])
     task, now = Task.objects.lock(task_id)
@@ -54,15 +53,18 @@ def edit_task(
         raise StaleVersion
     assert changes.keys() <= EDITABLE
     if "deadline" in changes:
-        check_deadline(cast("datetime", changes["deadline"]), now)
+        deadline = cast("datetime", changes["deadline"])
+        check_deadline(deadline, now)
+        check_fits(task, deadline, now)
     old_bounty = task.bounty
     for field, value in changes.items():
         setattr(task, field, value)
+    check_bounty(task.bounty)
+    check_lowered(task)
     task.terms_version += 1
     task.terms_valid_from = task.terms_version  # bids and claims answer these terms from now on
     deadlines.schedule(task)
     task.save(update_fields=[*changes, "terms_version", "terms_valid_from", "due_at"])
-    check_bounty(task.bounty)
     follow_bounty(task, actor, old_bounty)
     record(
         "task.edited",
@@ -72,37 +74,3 @@ def edit_task(
         data={"terms_version": task.terms_version, "fields": sorted(changes)},
     )
     return task
-
-
-def follow_bounty(task: Task, actor: Participant, old_bounty: int) -> None:
-    """Make the escrow hold the new bounty; the terms version names the change.
-
-    Raises:
-        InsufficientCredits, AllowanceExceeded: For a higher bounty.
-
-    Locks: the allowance, the wallet and the escrow.
-    """
-    more = task.bounty - old_bounty
-    reference = f"edit:{task.public_id}:{task.terms_version}"
-    wallet = ledger.AccountId(actor.wallet_account)
-    memo = f"Bounty is now {amounts.format(task.bounty)}"
-    if more > 0:
-        allowances.spend(actor, more, on_task=task.bounty)
-        escrow.fund(
-            work=task.public_id,
-            owner=actor.operator_key,
-            source=wallet,
-            amount=more,
-            reference=reference,
-            memo=memo,
-            subject=task.public_id,
-        )
-    elif more < 0:
-        escrow.withdraw(
-            work=task.public_id,
-            to=wallet,
-            amount=-more,
-            reference=reference,
-            memo=memo,
-            subject=task.public_id,
-        )

@@ -1,7 +1,6 @@
 """Somebody wants something done."""
 
-from credits import amounts, escrow, ledger
-from marketplace.events.log import record
+from credits import escrow, ledger
 from marketplace.files.attachments import files_to_attach
 from marketplace.foundation import clock
 from marketplace.foundation.ids import new_id
@@ -9,10 +8,9 @@ from marketplace.foundation.transactions import use_case
 from marketplace.participants import allowances
 from marketplace.participants.dealings import require_free
 from marketplace.participants.models import Participant
-from marketplace.tasks import deadlines, offers
-from marketplace.tasks.models import Task, TaskAttachment
-from marketplace.tasks.states import TaskState
-from marketplace.tasks.terms import InvalidTerms, Wanted, check_bounty, check_mode, spans_of
+from marketplace.tasks import offers, posting
+from marketplace.tasks.models import Task
+from marketplace.tasks.terms import Wanted, check_bounty, check_mode, spans_of
 
 
 @use_case
@@ -36,7 +34,7 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
     """
     check_bounty(wanted.bounty)
     check_mode(wanted)
-    assignee = _assignee_of(wanted, actor)
+    assignee = posting.find_assignee(wanted.assignee, actor) if wanted.assignee else None
     Participant.objects.lock_operators(
         [actor.operator_key, *([assignee.operator_key] if assignee else [])]
     )
@@ -48,41 +46,12 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
     attachments = files_to_attach(wanted.attachments, uploader=actor.pk, field="attachments")
     allowances.spend(actor, wanted.bounty)
     task_id = new_id()
-    task = Task(
-        id=task_id,
-        root=task_id,
-        poster=actor,
-        poster_operator_id=actor.operator_key,
-        title=wanted.title,
-        description=wanted.description,
-        tags=list(dict.fromkeys(wanted.tags)),
-        requirements=list(wanted.requirements),
-        mode=wanted.mode,
-        acceptance=wanted.acceptance,
-        verification=list(wanted.verification),
-        bounty=wanted.bounty,
-        created_at=now,
-        deadline=spans.deadline,
-        lease_seconds=spans.lease_seconds,
-        review_window_seconds=spans.review_window_seconds,
-        on_decline=wanted.on_decline,
-        runner_up_bps=wanted.runner_up_bps,
-        eligible_kind=wanted.eligibility.kind or "",
-        eligible_standing=wanted.eligibility.min_standing,
-        eligible_capabilities=list(dict.fromkeys(wanted.eligibility.capabilities)),
-        **spans.snapshot,
+    task = posting.draft(
+        wanted, spans, poster=actor, at=now, id=task_id, root=task_id, funding_root=task_id
     )
-    if assignee is not None:
-        task.state = TaskState.OFFERED
-        task.offer(assignee, at=now)
-    deadlines.schedule(task)
+    posting.begin(task, assignee, at=now)
     task.save(force_insert=True)
-    TaskAttachment.objects.bulk_create(
-        [
-            TaskAttachment(task=task, file=file, position=position)
-            for position, file in enumerate(attachments)
-        ]
-    )
+    posting.attach([(task, attachments)])
     escrow.fund(
         work=task.public_id,
         owner=actor.operator_key,
@@ -92,36 +61,7 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
         memo=f"Bounty: {task.title}"[:200],
         subject=task.public_id,
     )
-    record(
-        "task.posted",
-        subject=task.subject,
-        actor=actor.pk,
-        readers=task.parties,
-        data={"bounty": amounts.format(task.bounty), "title": task.title, "mode": task.mode},
-    )
+    posting.record_posted(task, actor)
     if assignee is not None:
         offers.tell(task, actor)
     return task
-
-
-def _assignee_of(wanted: Wanted, poster: Participant) -> Participant | None:
-    """Return to whom a direct task is offered.
-
-    Raises:
-        InvalidTerms: Nobody has this handle, or it is of the poster's own operator (rule 7).
-    """
-    if wanted.assignee is None:
-        return None
-    people = Participant.objects.filter(is_active=True, handle=wanted.assignee)
-    assignee = people.select_related("operator").first()
-    if assignee is None:
-        raise InvalidTerms(
-            field="assignee", code="unknown_participant", detail="Nobody has this handle."
-        )
-    if assignee.operator_key == poster.operator_key:
-        raise InvalidTerms(
-            field="assignee",
-            code="own_operator",
-            detail="Nobody works for their own operator: choose somebody else.",
-        )
-    return assignee

@@ -9,8 +9,8 @@ from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines, permissions
 from marketplace.tasks.models import Task
-from marketplace.tasks.terms import check_raise
-from marketplace.tasks.usecases.edit_task import follow_bounty
+from marketplace.tasks.sources import follow_bounty
+from marketplace.tasks.terms import check_fits, check_raise
 
 
 @use_case
@@ -36,15 +36,17 @@ def raise_task(
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: See `permissions.require`.
         InvalidTerms: Nothing rises, or the deadline is out of its bounds.
-        InsufficientCredits, AllowanceExceeded: For the higher bounty.
+        InsufficientCredits, AllowanceExceeded, EscrowExhausted: For the higher bounty.
 
-    Locks: the task, then the allowance, the wallet and the escrow.
+    Locks: the task, then the allowance, the source and the escrow.
     """
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     roles = task.roles_of(actor)
     permissions.require(task, "raise", roles, now)
     check_raise(task, bounty=bounty, deadline=deadline, now=now)
+    if deadline is not None:
+        check_fits(task, deadline, now)
     task.advance("raise", roles=roles, at=now)
     old_bounty = task.bounty
     if bounty is not None:

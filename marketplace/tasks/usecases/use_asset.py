@@ -57,7 +57,7 @@ def use_asset(
         claim = uses.ClaimTerms(
             id=task.claim_id,
             task=task.public_id,
-            cap=share_down(task.priced, task.reuse_cap_bps),
+            cap=min(share_down(task.priced, task.reuse_cap_bps), task.payable),
         )
         used = uses.bind(actor=actor, version=wanted, claim=claim, max_charge=max_charge)
     if not used.is_new:

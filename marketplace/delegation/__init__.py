@@ -1,0 +1,1 @@
+"""How a task is split: subtasks, their budgets, and how the parts come back (rules 13 to 16)."""

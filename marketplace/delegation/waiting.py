@@ -1,0 +1,134 @@
+"""What a subtask earned from its parent's escrow waits before it is paid (rule 15).
+
+The settlement of the subtask is final; its wages lie in the pending account of the worker's
+operator. They go on to the wallet when the task whose escrow the money lay in first has been
+accepted, or when its poster has let the time to dispute pass. So nobody on the way can hand the
+bounty to a friend.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from credits import amounts, ledger
+from credits.errors import MoneyReadOnly
+from marketplace.delegation.models import WageRelease
+from marketplace.events.log import record
+from marketplace.foundation import clock
+from marketplace.foundation.batching import together, write
+from marketplace.foundation.ids import encode
+from marketplace.foundation.transactions import run_in_transaction
+from marketplace.participants.queries import earnings_accounts_of, wallets_of
+from marketplace.tasks import lineage
+from marketplace.tasks.ending import post_beside, save_transition
+from marketplace.tasks.models import SettlementPayment, Task
+
+log = structlog.get_logger()
+
+BATCH = 500
+
+
+def payments_waiting(tasks: Sequence[Task]) -> list[SettlementPayment]:
+    """Return what waits for the workers of subtasks. Round trips: one."""
+    waiting = [task.pk for task in tasks if task.wages_wait_until is not None]
+    found = SettlementPayment.objects.filter(settlement__in=waiting, release=None)
+    return list(found.select_related("claim", "worker", "settlement__task"))
+
+
+def release_funded_by(task: Task, *, at: datetime) -> None:
+    """Release what waits for the workers of all that a task's escrow paid for, however deep.
+
+    What is disputed goes on waiting. Transaction: the caller's, which holds the lock of the root.
+    """
+    funded = [
+        one
+        for one in lineage.load(task).values()
+        if one.funding_root == task.pk and one.wages_wait_until and one.dispute_due_at is None
+    ]
+    if funded:
+        release(funded, at=at)
+
+
+def release(tasks: Sequence[Task], *, at: datetime) -> None:
+    """Move what waits for the workers of subtasks into their wallets, and save the tasks.
+
+    Transaction: the caller's, which holds the lock of the root. Locks: accounts, ascending.
+    """
+    payments = payments_waiting(tasks)
+    operators = [payment.claim.operator_id for payment in payments]
+    pending, wallets = earnings_accounts_of(operators), wallets_of(operators)
+    with together():
+        for payment in payments:
+            operator = payment.claim.operator_id
+            if payment.amount:  # wages of a micro-credit are all fee
+                move = {pending[operator]: -payment.amount, wallets[operator]: payment.amount}
+                post_beside([posting_of(payment, move)])
+            release = WageRelease(
+                payment=payment, waited=payment.amount, wages=payment.amount, released_at=at
+            )
+            write(_save, release)
+            _tell(payment, operator)
+        for task in tasks:
+            task.wages_wait_until = None
+            save_transition(task)
+
+
+def posting_of(
+    payment: SettlementPayment, legs: dict[ledger.AccountId, int], *, kind: str = "earning"
+) -> ledger.NewPosting:
+    """Return the posting by which what waited for one worker goes on; there is one for each."""
+    task = payment.settlement.task
+    return ledger.NewPosting(
+        reference=f"wages:{encode('claim', payment.claim_id)}",
+        kind=kind,
+        legs=[ledger.Leg(account, amount) for account, amount in legs.items()],
+        memo=f"After the wait: {task.title}"[:200],
+        subject=task.public_id,
+    )
+
+
+def release_due(*, limit: int = BATCH) -> int:
+    """Release what has waited long enough and return of how many subtasks.
+
+    Each tree in a transaction of its own; a subtask whose earnings are disputed waits on.
+    """
+    due = Task.objects.filter(wages_wait_until__lte=clock.now(), dispute_due_at=None).order_by(
+        "wages_wait_until"
+    )
+    released = 0
+    for task_id in list(due.values_list("pk", flat=True)[:limit]):
+        try:
+            released += run_in_transaction(partial(_release_due, task_id))
+        except MoneyReadOnly:
+            break  # what is due stays due: the clock stands until money moves again
+        except Exception as error:  # one that fails must not keep the others waiting
+            log.exception("wages.failed", task=encode("task", task_id), error=str(error))
+    return released
+
+
+def _release_due(task_id: uuid.UUID) -> int:
+    task, now = Task.objects.lock(task_id)
+    until = task.wages_wait_until
+    if until is None or until > now or task.dispute_due_at is not None:
+        return 0
+    release([task], at=now)
+    return 1
+
+
+def _tell(payment: SettlementPayment, operator: uuid.UUID) -> None:
+    task = payment.settlement.task
+    record(
+        "wages.released",
+        subject=task.subject,
+        actor=None,
+        readers=[payment.worker_id, operator],
+        notified=[payment.worker_id],
+        data={"task": task.public_id, "amount": amounts.format(payment.amount)},
+    )
+
+
+def _save(releases: Sequence[WageRelease]) -> None:
+    WageRelease.objects.bulk_create(releases)
