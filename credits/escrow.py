@@ -2,35 +2,37 @@
 
 An escrow is a stored account of kind `escrow` with a floor of zero whose reference names the work;
 there is one per work for ever. It pays out only what it holds, and an end leaves it at zero and
-closed. Both ends, settle and refund, use the ledger reference `end:<work>`, so there is one.
+closed. Both ends, settle and refund, use the ledger reference `end:<work>`, so there is one. An
+escrow that holds nothing any more, because all of it went to children, ends without a posting.
 
 Like the ledger's calls, each one here is one round trip in the caller's transaction, and a repeated
 request returns the first posting, marked as replayed. Amounts are whole micro-credits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 from uuid import UUID
 
 from credits import round_trip
-from credits.amounts import MAX_AMOUNT
-from credits.errors import EscrowEmpty, InvalidLegs
+from credits.errors import InvalidLegs
 from credits.ledger import (
-    MAX_KIND_CHARACTERS,
     MAX_LEGS,
-    MAX_MEMO_CHARACTERS,
     MAX_REFERENCE_CHARACTERS,
-    MAX_SUBJECT_CHARACTERS,
     AccountId,
     Leg,
     NewPosting,
     Posted,
     check_amount,
     check_known,
+    check_number,
+    check_posting,
     check_text,
+    check_texts,
+    check_total,
     digest,
-    post_many,
+    digest_of,
 )
 
 
@@ -47,6 +49,8 @@ class End:
 
 END = "end:"
 """What stands in front of the work in the reference of its end."""
+
+_SETTLE = "credits_settle"
 
 
 def fund(
@@ -91,6 +95,49 @@ def fund(
         subject=subject,
         arguments=[owner, source, amount],
         request=[str(owner), source, amount],
+    )
+
+
+def fund_many(
+    *,
+    works: Mapping[str, int],
+    owner: UUID | None,
+    source: AccountId,
+    reference: str,
+    kind: str = "fund",
+    memo: str = "",
+    subject: str = "",
+) -> Posted:
+    """Move credits from *source* into the escrows of many works, in one posting; open new ones.
+
+    Args:
+        works: Micro-credits for the escrow of each work, positive; up to `MAX_LEGS` less one.
+        owner: Whose the escrows are that are opened.
+        source: The account that pays all of it.
+        reference: The idempotency key.
+        kind: What statements call it.
+        memo: A person's words.
+        subject: What it is about.
+
+    Raises:
+        InsufficientCredits: *source* cannot spend so much.
+        AccountClosed: One of the works has ended, or *source* is closed.
+        UnknownAccount, BalanceTooLarge, ReferenceReused, InvalidLegs, InvalidText: As for `fund`.
+
+    Transaction: the caller's. Locks: all accounts, in ascending id. Round trips: one.
+    """
+    check_known(source)
+    ordered = _check_works(works)
+    return _write(
+        "credits_fund_many",
+        work=list(ordered),
+        reference=reference,
+        kind=kind,
+        memo=memo,
+        subject=subject,
+        arguments=[owner, source, round_trip.array(ordered.values())],
+        request=[str(owner), source, *ordered.values()],
+        casts=["uuid", "bigint", "bigint[]"],
     )
 
 
@@ -139,6 +186,49 @@ def allocate(
     )
 
 
+def allocate_many(
+    *,
+    work: str,
+    children: Mapping[str, int],
+    owner: UUID | None,
+    reference: str,
+    kind: str = "allocate",
+    memo: str = "",
+    subject: str = "",
+) -> Posted:
+    """Move credits from the escrow of *work* into those of many children, in one posting.
+
+    Args:
+        work: The work whose escrow pays.
+        children: Micro-credits for the escrow of each child, as in `fund_many`.
+        owner: Whose the children's escrows are, where they are opened.
+        reference: The idempotency key.
+        kind: What statements call it.
+        memo: A person's words.
+        subject: What it is about.
+
+    Raises:
+        InsufficientCredits: *work* holds less.
+        EscrowEmpty: *work* was never funded.
+        AccountClosed: *work* or one of the children has ended.
+        BalanceTooLarge, ReferenceReused, InvalidLegs, InvalidText: As for `fund`.
+
+    Transaction: the caller's. Locks: all escrows, in ascending id. Round trips: one.
+    """
+    ordered = _check_works(children)
+    return _write(
+        "credits_allocate_many",
+        work=work,
+        reference=reference,
+        kind=kind,
+        memo=memo,
+        subject=subject,
+        arguments=[list(ordered), owner, round_trip.array(ordered.values())],
+        request=[*ordered.items(), str(owner)],
+        casts=["text[]", "uuid", "bigint[]"],
+    )
+
+
 def withdraw(
     *,
     work: str,
@@ -181,81 +271,111 @@ def settle(
     kind: str = "settle",
     memo: str = "",
     subject: str = "",
-) -> Posted:
+) -> Posted | None:
     """End the escrow of *work*: pay *parts*, which are exactly what it holds, and close it.
 
     Args:
         work: The work that ends.
         parts: Micro-credits for each account, positive; a part of zero is left out by the caller.
+            None at all for an escrow that holds nothing any more.
         kind: What statements call it.
         memo: A person's words.
         subject: What it is about.
 
+    Returns:
+        The posting; None where there were no parts: the escrow is closed, and nothing is posted.
+
     Raises:
-        EscrowEmpty: Never funded, or ended before by another settlement or a refund.
-        EscrowMismatch: The parts are not what is held.
+        EscrowEmpty: Never funded, or ended before by another settlement or a refund. With nothing
+            posted, there is nothing to repeat: an end without parts comes once.
+        EscrowMismatch: The parts, or none, are not what is held.
         AccountClosed, UnknownAccount, BalanceTooLarge: A part names such an account.
         InvalidLegs, InvalidText: As `ledger.post`.
 
     Transaction: the caller's. Locks: the accounts, in ascending id, inside one statement. Round
     trips: one.
     """
+    end = End(work, parts, kind, memo, subject)
     if not parts:
-        raise InvalidLegs("too_few_legs", "a settlement has at least one part")
-    if len(parts) >= MAX_LEGS:
-        raise InvalidLegs("too_many_legs", f"a settlement has at most {MAX_LEGS - 1} parts")
-    for account, amount in parts.items():
-        check_known(account)
-        _check_positive(amount, account)
-    if sum(parts.values()) > MAX_AMOUNT:
-        raise InvalidLegs("amount_too_large", f"a posting moves at most {MAX_AMOUNT}")
+        (made,) = settle_many([end])
+        return made
+    _check_end(end)
     return _write(
-        "credits_settle",
+        _SETTLE,
         work=work,
         reference=END + work,
         kind=kind,
         memo=memo,
         subject=subject,
         arguments=[round_trip.array(parts), round_trip.array(parts.values())],
-        request=[sorted(parts.items())],
+        request=_request_of(end),
         casts=["bigint[]", "bigint[]"],
     )
 
 
-def settle_many(ends: Sequence[End]) -> list[Posted]:
-    """End several escrows in one call, as `settle` ends one; all of them or none.
+def settle_many(ends: Sequence[End], beside: Sequence[NewPosting] = ()) -> list[Posted | None]:
+    """End several escrows and record postings beside them, in one call: all of it or nothing.
+
+    It is as if each escrow were settled, one after the other, then each of *beside* posted, and at
+    last each escrow closed that ends without parts: so one may spend what an earlier one brought.
+    Together they move at most `MAX_AMOUNT`.
+
+    Args:
+        ends: What `settle` is told of each.
+        beside: Other postings, which have to be made under the same order of locks.
 
     Returns:
-        One for each, in order. An end that repeats an earlier one is marked as replayed.
+        What `settle` returns for each end, in order, then a posting for each of *beside*. One that
+        repeats an earlier one is marked as replayed.
 
     Raises:
-        EscrowEmpty: One was never funded.
-        AccountNotEmpty, InsufficientCredits: The parts of one are not what it holds.
-        AccountClosed, UnknownAccount, BalanceTooLarge, ReferenceReused: As `ledger.post`; a closed
-            one may be an escrow that ended before.
-        InvalidLegs, UnbalancedLegs, InvalidText: As `ledger.post_many`.
+        EscrowEmpty, EscrowMismatch: As `settle`, for any of the ends.
+        InsufficientCredits, AccountClosed, UnknownAccount, BalanceTooLarge, ReferenceReused,
+            InvalidLegs, UnbalancedLegs, InvalidText: As `ledger.post_many`.
 
-    Transaction: the caller's. Locks: the accounts of all ends, in ascending id. Round trips: three.
+    Transaction: the caller's. Locks: the accounts of all of it, in ascending id. Round trips: one.
     """
-    escrows = find_many(one.work for one in ends)
-    postings = []
-    for one in ends:
-        _check_work(one.work)
-        if one.work not in escrows:
-            raise EscrowEmpty(work=one.work)
-        for account, amount in one.parts.items():
-            check_known(account)
-            _check_positive(amount, account)
-        legs = [Leg(account, amount) for account, amount in one.parts.items()]
-        legs.append(Leg(escrows[one.work], -sum(one.parts.values())))
-        postings.append(NewPosting(END + one.work, one.kind, legs, one.memo, one.subject))
-    posted = post_many(postings)
-    # One that held more than its parts is not empty, and so not closed.
-    round_trip.rows(
-        "SELECT credits_close_account(id) FROM unnest(%s::bigint[]) AS id",
-        [round_trip.array(escrows.values())],
+    check_number(len(ends) + len(beside))
+    for end in ends:
+        _check_end(end)
+    for one in beside:
+        check_posting(one)
+    check_total(
+        [amount for end in ends for amount in end.parts.values()]
+        + [leg.amount for one in beside for leg in one.legs]
     )
-    return posted
+    if not ends and not beside:
+        return []
+    paid = [end for end in ends if end.parts]
+    # The parts alone: the database adds what the escrow gives.
+    new = [
+        NewPosting(
+            END + end.work, end.kind, list(starmap(Leg, end.parts.items())), end.memo, end.subject
+        )
+        for end in paid
+    ]
+    new += beside
+    ids = [round_trip.new_id() for _ in new]
+    legs = [(place, leg) for place, one in enumerate(new, start=1) for leg in one.legs]
+    written = round_trip.write(
+        "SELECT credits_settle_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
+        " %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::text[])",
+        [
+            ids,
+            [one.reference for one in new],
+            [one.kind for one in new],
+            [*map(_digest_of, paid), *map(digest_of, beside)],
+            [one.memo for one in new],
+            [one.subject for one in new],
+            [*(end.work for end in paid), *(None for _ in beside)],
+            round_trip.array(place for place, _ in legs),
+            round_trip.array(leg.account for _, leg in legs),
+            round_trip.array(leg.amount for _, leg in legs),
+            [end.work for end in ends if not end.parts],
+        ],
+    )
+    made = (Posted(id=got, replayed=got != new) for got, new in zip(written, ids, strict=True))
+    return [next(made) if end.parts else None for end in ends] + list(made)
 
 
 def refund(
@@ -297,18 +417,6 @@ def held(work: str) -> int:
     return 0 if row is None else row
 
 
-def find_many(works: Iterable[str]) -> dict[str, AccountId]:
-    """Return the escrows of works, open or ended; those never funded are left out.
-
-    Round trips: one.
-    """
-    found = round_trip.rows(
-        "SELECT reference, id FROM credits_account WHERE kind = 'escrow' AND reference = ANY (%s)",
-        [list(works)],
-    )
-    return {reference: AccountId(account) for reference, account in found}
-
-
 def find(work: str) -> AccountId | None:
     """Return the escrow of *work*, open or ended; None where it was never funded.
 
@@ -337,10 +445,43 @@ def _check_work(work: str) -> None:
     check_text("work", work, MAX_REFERENCE_CHARACTERS - len(END), least=1)
 
 
+def _check_works(works: Mapping[str, int]) -> dict[str, int]:
+    """Check what many escrows are to receive; return it in the order of works."""
+    if not works:
+        raise InvalidLegs("too_few_legs", "a funding of many works names at least one")
+    if len(works) >= MAX_LEGS:
+        raise InvalidLegs("too_many_legs", f"at most {MAX_LEGS - 1} works are funded together")
+    for work, amount in works.items():
+        _check_work(work)
+        _check_positive(amount)
+    check_total(works.values())
+    return dict(sorted(works.items()))
+
+
+def _check_end(end: End) -> None:
+    _check_work(end.work)
+    check_texts(reference=END + end.work, kind=end.kind, memo=end.memo, subject=end.subject)
+    if len(end.parts) >= MAX_LEGS:
+        raise InvalidLegs("too_many_legs", f"a settlement has at most {MAX_LEGS - 1} parts")
+    for account, amount in end.parts.items():
+        check_known(account)
+        _check_positive(amount, account)
+    check_total(end.parts.values())
+
+
+def _request_of(end: End) -> list[object]:
+    """Return what a repetition of an end has to equal, whichever call makes it."""
+    return [sorted(end.parts.items())]
+
+
+def _digest_of(end: End) -> bytes:
+    return digest(_SETTLE, end.work, _request_of(end), end.kind, end.memo, end.subject)
+
+
 def _write(
     function: str,
     *,
-    work: str,
+    work: str | list[str],
     reference: str,
     kind: str,
     memo: str,
@@ -350,11 +491,9 @@ def _write(
     casts: list[str] | None = None,
 ) -> Posted:
     """Call an escrow function; *request* is what a repetition has to equal."""
-    _check_work(work)
-    check_text("reference", reference, MAX_REFERENCE_CHARACTERS, least=1)
-    check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
-    check_text("memo", memo, MAX_MEMO_CHARACTERS)
-    check_text("subject", subject, MAX_SUBJECT_CHARACTERS)
+    if isinstance(work, str):
+        _check_work(work)
+    check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
     new = round_trip.new_id()
     own = (
         ", ".join(f"%s::{cast}" for cast in casts) if casts else ", ".join("%s" for _ in arguments)

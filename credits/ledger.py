@@ -132,7 +132,7 @@ def post(
     Transaction: the caller's. Locks: the stored accounts, in ascending id, and the reference, for
     which a rival waits. Round trips: one.
     """
-    _check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
+    check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
     _check_legs(legs)
     new = round_trip.new_id()
     written = round_trip.write(
@@ -167,14 +167,11 @@ def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
 
     Transaction: the caller's. Locks: as `post`, over the whole batch. Round trips: one.
     """
-    if len(postings) > MAX_POSTINGS:
-        raise InvalidLegs("too_many_postings", f"a batch has at most {MAX_POSTINGS} postings")
+    check_number(len(postings))
     for one in postings:
-        _check_texts(reference=one.reference, kind=one.kind, memo=one.memo, subject=one.subject)
-        _check_legs(one.legs)
+        check_posting(one)
     legs = [(place, leg) for place, one in enumerate(postings, start=1) for leg in one.legs]
-    # A running balance inside the batch stays within a bigint only if the batch as a whole does.
-    _check_total(leg for _, leg in legs)
+    check_total(leg.amount for _, leg in legs)
     if not postings:
         return []
     ids = [round_trip.new_id() for _ in postings]
@@ -185,7 +182,7 @@ def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
             ids,
             [one.reference for one in postings],
             [one.kind for one in postings],
-            [digest(one.kind, _in_order(one.legs), one.memo, one.subject) for one in postings],
+            [digest_of(one) for one in postings],
             [one.memo for one in postings],
             [one.subject for one in postings],
             round_trip.array(place for place, _ in legs),
@@ -208,7 +205,7 @@ def reverse(posting: UUID, *, reference: str, memo: str = "") -> Posted:
 
     Transaction: the caller's. Locks: as `post`. Round trips: one.
     """
-    _check_texts(reference=reference, kind="reversal", memo=memo, subject="")
+    check_texts(reference=reference, kind="reversal", memo=memo, subject="")
     new = round_trip.new_id()
     written = round_trip.write(
         "SELECT credits_reverse(%s, %s, %s, %s, %s)",
@@ -421,6 +418,43 @@ def digest(*request: object) -> bytes:
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def digest_of(one: NewPosting) -> bytes:
+    """Return the digest of a posting, by which `post` and a batch know it again."""
+    return digest(one.kind, _in_order(one.legs), one.memo, one.subject)
+
+
+def check_number(postings: int) -> None:
+    """Check that a batch may have so many postings.
+
+    Raises:
+        InvalidLegs: More than `MAX_POSTINGS`.
+    """
+    if postings > MAX_POSTINGS:
+        raise InvalidLegs("too_many_postings", f"a batch has at most {MAX_POSTINGS} postings")
+
+
+def check_posting(one: NewPosting) -> None:
+    """Check what can be seen of a posting without a round trip.
+
+    Raises:
+        InvalidLegs, UnbalancedLegs, UnknownAccount, InvalidReference, InvalidText: It is wrong.
+    """
+    check_texts(reference=one.reference, kind=one.kind, memo=one.memo, subject=one.subject)
+    _check_legs(one.legs)
+
+
+def check_total(amounts: Iterable[int]) -> None:
+    """Check that what is moved together is no more than `MAX_AMOUNT`.
+
+    A running balance inside a batch stays within a bigint only if the batch as a whole does.
+
+    Raises:
+        InvalidLegs: The positive ones of *amounts* are more.
+    """
+    if sum(amount for amount in amounts if amount > 0) > MAX_AMOUNT:
+        raise InvalidLegs("amount_too_large", f"postings move at most {MAX_AMOUNT} micro-credits")
+
+
 def check_amount(amount: object, account: int | None = None) -> None:
     """Check that *amount* is an int of micro-credits that can stand in a leg.
 
@@ -449,6 +483,18 @@ def check_known(account: int) -> None:
         raise UnknownAccount(account=account)
 
 
+def check_texts(*, reference: str, kind: str, memo: str, subject: str) -> None:
+    """Check the texts of a posting, as `check_text` does.
+
+    Raises:
+        InvalidReference, InvalidText: One is wrong.
+    """
+    check_text("reference", reference, MAX_REFERENCE_CHARACTERS, least=1)
+    check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
+    check_text("memo", memo, MAX_MEMO_CHARACTERS)
+    check_text("subject", subject, MAX_SUBJECT_CHARACTERS)
+
+
 def check_text(field: str, text: str, most: int, *, least: int = 0) -> None:
     """Check that PostgreSQL can store *text* and that its length is within *least* and *most*.
 
@@ -468,13 +514,6 @@ def check_text(field: str, text: str, most: int, *, least: int = 0) -> None:
         raise wrong(field, "contains a character that cannot be stored")
 
 
-def _check_texts(*, reference: str, kind: str, memo: str, subject: str) -> None:
-    check_text("reference", reference, MAX_REFERENCE_CHARACTERS, least=1)
-    check_text("kind", kind, MAX_KIND_CHARACTERS, least=1)
-    check_text("memo", memo, MAX_MEMO_CHARACTERS)
-    check_text("subject", subject, MAX_SUBJECT_CHARACTERS)
-
-
 def _check_legs(legs: Sequence[Leg]) -> None:
     if len(legs) < 2:  # noqa: PLR2004 - double entry
         raise InvalidLegs("too_few_legs", "a posting has at least two legs")
@@ -492,12 +531,7 @@ def _check_legs(legs: Sequence[Leg]) -> None:
     total = sum(leg.amount for leg in legs)
     if total != 0:
         raise UnbalancedLegs(total=total)
-    _check_total(legs)
-
-
-def _check_total(legs: Iterable[Leg]) -> None:
-    if sum(leg.amount for leg in legs if leg.amount > 0) > MAX_AMOUNT:
-        raise InvalidLegs("amount_too_large", f"postings move at most {MAX_AMOUNT} micro-credits")
+    check_total(leg.amount for leg in legs)
 
 
 def _in_order(legs: Sequence[Leg]) -> list[tuple[int, int]]:

@@ -18,8 +18,14 @@ WRITES = (
     "credits_reverse(uuid, uuid, text, bytea, text)",
     "credits_fund(uuid, text, text, bytea, text, text, text, uuid, bigint, bigint)",
     "credits_allocate(uuid, text, text, bytea, text, text, text, text, uuid, bigint)",
+    "credits_fund_many(uuid, text, text, bytea, text, text, text[], uuid, bigint, bigint[])",
+    "credits_allocate_many(uuid, text, text, bytea, text, text, text, text[], uuid, bigint[])",
     "credits_withdraw(uuid, text, text, bytea, text, text, text, bigint, bigint)",
     "credits_settle(uuid, text, text, bytea, text, text, text, bigint[], bigint[])",
+    (
+        "credits_settle_many(uuid[], text[], text[], bytea[], text[], text[], text[], integer[],"
+        " bigint[], bigint[], text[])"
+    ),
     "credits_refund(uuid, text, text, bytea, text, text, text, bigint)",
     "credits_roll_up(bigint, bigint, bigint)",
     (

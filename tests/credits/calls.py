@@ -107,6 +107,28 @@ class Allocate:
 
 
 @dataclass(frozen=True, slots=True)
+class FundMany:
+    reference: str
+    works: tuple[tuple[str, int], ...]
+    owner: UUID | None
+    source: Account
+    kind: str = "fund"
+    memo: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateMany:
+    reference: str
+    work: str
+    children: tuple[tuple[str, int], ...]
+    owner: UUID | None
+    kind: str = "allocate"
+    memo: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Withdraw:
     reference: str
     work: str
@@ -124,6 +146,12 @@ class Settle:
     kind: str = "settle"
     memo: str = ""
     subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleMany:
+    ends: tuple[Settle, ...]
+    beside: tuple[Post, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +232,11 @@ Write = (
     | CloseAccount
     | Fund
     | Allocate
+    | FundMany
+    | AllocateMany
     | Withdraw
     | Settle
+    | SettleMany
     | Refund
     | RollUp
 )
@@ -351,15 +382,17 @@ def perform(call: Call, names: Names, before_end: Callable[[], object] | None = 
         return Refusal(type(error), shown)
 
 
-def _posted(posted: ledger.Posted) -> tuple[bool, UUID]:
-    return (posted.replayed, posted.id)
+def _posted(posted: ledger.Posted | None) -> tuple[bool, UUID] | None:
+    return None if posted is None else (posted.replayed, posted.id)
 
 
 def _legs(call: Post, names: Names) -> list[ledger.Leg]:
     return [ledger.Leg(names.account(account), amount) for account, amount in call.legs]
 
 
-def _texts(call: Post | Fund | Allocate | Withdraw | Settle | Refund) -> dict[str, str]:
+def _texts(
+    call: Post | Fund | Allocate | FundMany | AllocateMany | Withdraw | Settle | Refund,
+) -> dict[str, str]:
     return {"kind": call.kind, "memo": call.memo, "subject": call.subject}
 
 
@@ -369,12 +402,15 @@ def _post(call: Post, names: Names) -> object:
     )
 
 
-def _post_many(call: PostMany, names: Names) -> object:
-    new = [
+def _new(postings: tuple[Post, ...], names: Names) -> list[ledger.NewPosting]:
+    return [
         ledger.NewPosting(reference=one.reference, legs=_legs(one, names), **_texts(one))
-        for one in call.postings
+        for one in postings
     ]
-    return tuple(_posted(posted) for posted in ledger.post_many(new))
+
+
+def _post_many(call: PostMany, names: Names) -> object:
+    return tuple(map(_posted, ledger.post_many(_new(call.postings, names))))
 
 
 def _reverse(call: Reverse, names: Names) -> object:
@@ -419,6 +455,30 @@ def _allocate(call: Allocate, names: Names) -> object:
     )
 
 
+def _fund_many(call: FundMany, names: Names) -> object:
+    return _posted(
+        escrow.fund_many(
+            works=dict(call.works),
+            owner=call.owner,
+            source=names.account(call.source),
+            reference=call.reference,
+            **_texts(call),
+        )
+    )
+
+
+def _allocate_many(call: AllocateMany, names: Names) -> object:
+    return _posted(
+        escrow.allocate_many(
+            work=call.work,
+            children=dict(call.children),
+            owner=call.owner,
+            reference=call.reference,
+            **_texts(call),
+        )
+    )
+
+
 def _withdraw(call: Withdraw, names: Names) -> object:
     return _posted(
         escrow.withdraw(
@@ -431,9 +491,17 @@ def _withdraw(call: Withdraw, names: Names) -> object:
     )
 
 
+def _parts(call: Settle, names: Names) -> dict[ledger.AccountId, int]:
+    return {names.account(account): amount for account, amount in call.parts}
+
+
 def _settle(call: Settle, names: Names) -> object:
-    parts = {names.account(account): amount for account, amount in call.parts}
-    return _posted(escrow.settle(work=call.work, parts=parts, **_texts(call)))
+    return _posted(escrow.settle(work=call.work, parts=_parts(call, names), **_texts(call)))
+
+
+def _settle_many(call: SettleMany, names: Names) -> object:
+    ends = [escrow.End(one.work, _parts(one, names), **_texts(one)) for one in call.ends]
+    return tuple(map(_posted, escrow.settle_many(ends, _new(call.beside, names))))
 
 
 def _refund(call: Refund, names: Names) -> object:
@@ -515,8 +583,11 @@ _PERFORMED_BY: dict[type[Any], Callable[[Any, Names], object]] = {
     CloseAccount: _close_account,
     Fund: _fund,
     Allocate: _allocate,
+    FundMany: _fund_many,
+    AllocateMany: _allocate_many,
     Withdraw: _withdraw,
     Settle: _settle,
+    SettleMany: _settle_many,
     Refund: _refund,
     RollUp: _roll_up,
     Balance: _balance,

@@ -16,6 +16,7 @@ from tests.credits.calls import (
     NEVER_MADE,
     Account,
     Allocate,
+    AllocateMany,
     Balance,
     BalanceAt,
     Balances,
@@ -24,6 +25,7 @@ from tests.credits.calls import (
     FindAccount,
     FindEscrow,
     Fund,
+    FundMany,
     Held,
     Legs,
     Made,
@@ -36,6 +38,7 @@ from tests.credits.calls import (
     Reverse,
     RollUp,
     Settle,
+    SettleMany,
     Statement,
     Withdraw,
     Write,
@@ -48,7 +51,7 @@ W = TypeVar("W", bound=Write)
 
 # Few, so that calls meet.
 REFERENCES = 12
-WORKS = 3
+WORKS = 4
 LITTLE = 10**6
 OPENING = 60
 """What each of the first wallets gets, in micro-credits."""
@@ -131,7 +134,7 @@ class Cast:
         return [*wallets, OpenAccount("pending", None, self.name)]
 
     def gifts(self, model: Model) -> list[Write]:
-        """Return the calls that fill the wallets and the escrows of two works."""
+        """Return the calls that fill wallets and two escrows, and leave a third with nothing."""
         wallets = wallets_of(model)
         grants = tuple((wallet, OPENING) for wallet in wallets)
         total = OPENING * len(wallets)
@@ -139,6 +142,8 @@ class Cast:
             Post(f"{self.name}:grant", ((ISSUANCE, -total), *grants), kind="grant"),
             Fund(f"{self.name}:fund0", self.works[0], self.owners[0], wallets[0], 20),
             Fund(f"{self.name}:fund1", self.works[1], self.owners[1], wallets[1], 20),
+            Fund(f"{self.name}:fund2", self.works[2], self.owners[1], wallets[1], 5),
+            Withdraw(f"{self.name}:back2", self.works[2], wallets[1], 5),
         ]
 
 
@@ -258,14 +263,61 @@ class Requests:
         amount = self.amount(self.model.escrow(work))
         return Withdraw(self.reference(), work, self.account(), amount, **self.texts())
 
+    def fund_many(self) -> FundMany:
+        source = self.account()
+        works = self._shares(source, self.cast.works)
+        return FundMany(self.reference(), works, self.owner(), source, **self.texts())
+
+    def allocate_many(self) -> AllocateMany:
+        work = self.one_of([*self._open_works(), *self.cast.works])
+        others = [one for one in self.cast.works if one != work or self.number(0, 9) == 0]
+        children = self._shares(self.model.escrow(work), others)
+        return AllocateMany(self.reference(), work, children, self.owner(), **self.texts())
+
+    def _shares(self, source: Account | None, works: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        first, *others = self.dice.some(works, 1, WORKS)
+        return ((first, self.amount(source)), *((work, self.number(1, 9)) for work in others))
+
+    def _open_works(self) -> list[str]:
+        escrows = [(work, self.model.escrow(work)) for work in self.cast.works]
+        return [work for work, one in escrows if one and self.model.accounts[one].is_open]
+
     def settle(self) -> Settle:
-        work, payees = self.work(), self.accounts(1, 3)
+        return self._settle(self.work(), self.accounts(1, 3), {})
+
+    def _settle(self, work: str, payees: list[Account], brought: dict[Account, int]) -> Settle:
         escrow = self.model.escrow(work)
-        held = self.model.accounts[escrow].balance if escrow else 0
+        held = self.model.accounts[escrow].balance + brought.get(escrow, 0) if escrow else 0
+        if self.number(0, 15) == 0 or (held == 0 and self.number(0, 7) > 0):
+            return Settle(work, (), **self.texts())
         # Usually exactly what is held.
-        first = held + self.one_of([0, 0, 0, 0, 1, -1]) - (len(payees) - 1)
+        first = held + self.one_of([*[0] * 16, 1, -1]) - (len(payees) - 1)
         parts = ((payees[0], max(first, 1)), *((payee, 1) for payee in payees[1:]))
         return Settle(work, parts, **self.texts())
+
+    def settle_many(self) -> SettleMany:
+        ends: list[Settle] = []
+        brought: dict[Account, int] = {}
+        usual = self._open_works()
+        works = self.dice.some(usual if usual and self.number(0, 5) else self.cast.works, 1, WORKS)
+        escrows = [one for work in works if (one := self.model.escrow(work))]
+        payable = [
+            account
+            for account, state in self.model.accounts.items()
+            if state.is_open and account not in escrows
+        ]
+        for place, work in enumerate(works):
+            # One may bring what a later one pays out, and seldom what an earlier one should have.
+            others = escrows[place + 1 :] or escrows[: self.number(0, 7) // 7]
+            to_another = others and self.number(0, 2) == 0
+            payees = [self.one_of(others)] if to_another else self.dice.some(payable, 1, 3)
+            ends.append(self._settle(work, payees, brought))
+            for account, amount in ends[-1].parts:
+                brought[account] = brought.get(account, 0) + amount
+        if self.number(0, 5) == 0:
+            ends.append(self.one_of(ends))
+        beside = [self.post() for _ in range(self.one_of([0, 0, 1, 2]))]
+        return SettleMany(tuple(ends), tuple(beside))
 
     def refund(self) -> Refund:
         return Refund(self.work(), self.account(), **self.texts())
@@ -281,8 +333,11 @@ class Requests:
             self.close_account,
             self.fund,
             self.allocate,
+            self.fund_many,
+            self.allocate_many,
             self.withdraw,
             self.settle,
+            self.settle_many,
             self.refund,
             RollUp,
         ]
@@ -290,7 +345,7 @@ class Requests:
 
     # --- The same again, something else instead, and what cannot be -------------------------------
 
-    def differently(self, call: Write) -> Write:  # noqa: PLR0911 - a case for each call
+    def differently(self, call: Write) -> Write:  # noqa: C901, PLR0911 - a case for each call
         """Return another request under the reference of *call*."""
         texts: list[dict[str, Any]] = [{"kind": "other"}, {"memo": "else"}, {"subject": "else"}]
         match call:
@@ -305,6 +360,16 @@ class Requests:
                 elsewhere: list[dict[str, Any]] = [{"work": self.work()}, {"owner": uuid4()}]
                 more = {"amount": whole(call.amount) + 1}
                 return self._changed(call, more, *elsewhere, *texts)
+            case FundMany():
+                elsewhere = [{"works": self._more(call.works)}, {"owner": uuid4()}]
+                return self._changed(call, {"source": self.account()}, *elsewhere, *texts)
+            case AllocateMany():
+                elsewhere = [{"children": self._more(call.children)}, {"owner": uuid4()}]
+                return self._changed(call, {"work": self.work()}, *elsewhere, *texts)
+            case SettleMany(ends=(Settle() as one, *ends)):
+                return replace(call, ends=(cast("Settle", self.differently(one)), *ends))
+            case SettleMany(beside=(Post() as first, *others)):
+                return replace(call, beside=(cast("Post", self.differently(first)), *others))
             case Withdraw():
                 more = {"amount": whole(call.amount) + 1}
                 return self._changed(call, more, {"to": self.account()}, *texts)
@@ -314,6 +379,10 @@ class Requests:
             case Refund():
                 return self._changed(call, {"to": self.account()}, *texts)
         return call
+
+    def _more(self, works: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        (work, amount), *others = works or ((self.work(), 1),)
+        return ((work, whole(amount) + 1), *others)
 
     def _changed(self, call: W, *choices: dict[str, Any]) -> W:
         return replace(call, **self.one_of(choices))
@@ -341,11 +410,33 @@ class Requests:
                 return self._with_a_wrong_text(call, ["reference", "kind"])
             case CloseAccount():
                 return CloseAccount(nobody(self.one_of([0, -1])))
+            case FundMany():
+                if self.number(0, 2) == 0:
+                    return self._with_a_wrong_text(call, ["reference", "kind", "memo", "subject"])
+                return replace(call, works=self._wrong_shares(call.works))
+            case AllocateMany():
+                if self.number(0, 2) == 0:
+                    texts = ["reference", "work", "kind", "memo", "subject"]
+                    return self._with_a_wrong_text(call, texts)
+                return replace(call, children=self._wrong_shares(call.children))
+            case SettleMany(ends=(Settle() as one, *ends)):
+                wrong = cast("Post", self.spoilt(self.post()))
+                end = cast("Settle", self.spoilt(one))
+                most = replace(one, parts=((nobody(), MAX_AMOUNT),))
+                return self.one_of(
+                    [
+                        SettleMany((*ends, end), call.beside),
+                        SettleMany(call.ends, (*call.beside, wrong)),
+                        SettleMany((one,) * (MAX_POSTINGS + 1), call.beside),
+                        SettleMany((most, most), call.beside),
+                    ]
+                )
+            case Settle(parts=()):
+                return self._with_a_wrong_text(call, ["work", "kind", "memo", "subject"])
             case Settle(parts=((first, amount), *others)):
                 if self.number(0, 2) == 0:
                     return self._with_a_wrong_text(call, ["work", "kind", "memo", "subject"])
                 wrong_parts: list[Legs] = [
-                    (),
                     ((first, self._wrong_amount()), *others),
                     ((nobody(), amount), *others),
                     ((nobody(-1), amount), *others),
@@ -370,6 +461,19 @@ class Requests:
                     call, [*texts, "child"] if isinstance(call, Allocate) else texts
                 )
         return call
+
+    def _wrong_shares(self, works: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        (work, amount), *others = works
+        too_long = "x" * TOO_LONG["work"]
+        return self.one_of(
+            [
+                (),
+                ((work, self._wrong_amount()), *others),
+                *(((wrong, amount), *others) for wrong in [*UNSTORABLE, too_long, ""]),
+                tuple((f"{work}{number}", 1) for number in range(MAX_LEGS)),
+                ((work, MAX_AMOUNT), (f"{work}+", MAX_AMOUNT)),
+            ]
+        )
 
     def _wrong_amount(self) -> int:
         return cast("int", self.one_of(BAD_AMOUNTS))

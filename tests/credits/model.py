@@ -6,7 +6,7 @@ right answer, except that what can be seen in the request comes before the refer
 reference before what the accounts hold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import singledispatchmethod
@@ -37,6 +37,7 @@ from tests.credits.calls import (
     ISSUANCE,
     Account,
     Allocate,
+    AllocateMany,
     Balance,
     BalanceAt,
     Balances,
@@ -46,6 +47,7 @@ from tests.credits.calls import (
     FindAccount,
     FindEscrow,
     Fund,
+    FundMany,
     Held,
     Legs,
     Made,
@@ -60,6 +62,7 @@ from tests.credits.calls import (
     Reverse,
     RollUp,
     Settle,
+    SettleMany,
     Statement,
     Withdraw,
 )
@@ -107,6 +110,15 @@ class Recorded:
     reverses: Made | None
     instant: int
     transaction: int
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A posting of a batch, what a repetition of it has to equal, and the escrow that it ends."""
+
+    posting: Post
+    request: object
+    ends: Account | None = None
 
 
 @dataclass(slots=True)
@@ -173,31 +185,9 @@ class Model:
 
     @_do.register
     def _(self, call: PostMany) -> object:
-        if len(call.postings) > MAX_POSTINGS:
-            raise Refused([Refusal(InvalidLegs, ("too_many_postings", None))])
-        wrong = [one for new in call.postings for one in _wrong_texts(new) + _wrong_legs(new.legs)]
-        _refuse(wrong or _too_much(leg for new in call.postings for leg in new.legs))
-        fresh: dict[str, Post] = {}
-        reused = []
-        for new in call.postings:
-            earlier = self.postings.get(new.reference)
-            first = fresh.get(new.reference)
-            if earlier is not None and earlier.request != _request_of(new):
-                reused.append(Refusal(ReferenceReused, (new.reference, earlier.name)))
-            elif first is not None and _request_of(first) != _request_of(new):
-                # The posting that it names is one of this batch, which is not written.
-                reused.append(Refusal(ReferenceReused, (new.reference, self._name_posting())))
-            elif earlier is None:
-                fresh.setdefault(new.reference, new)
-        _refuse(reused)
-        _refuse(self._batch_troubles(list(fresh.values())))
-        results = []
-        for new in call.postings:
-            request = _request_of(new)
-            results.append(
-                self._repeated(new.reference, request) or self._record(new, new.legs, request)
-            )
-        return tuple(results)
+        _refuse(_too_many(call.postings))
+        _refuse(_wrong_postings(call.postings) or _too_much(_legs_of(call.postings)))
+        return self._batch([_New(one, _request_of(one)) for one in call.postings])
 
     @_do.register
     def _(self, call: Reverse) -> object:
@@ -263,6 +253,20 @@ class Model:
         return self._fund(call, call.child, source, call.owner)
 
     @_do.register
+    def _(self, call: FundMany) -> object:
+        _refuse(_wrong_works(call.works) + _wrong_texts(call))
+        return self._fund_many(call, call.works, call.source)
+
+    @_do.register
+    def _(self, call: AllocateMany) -> object:
+        _refuse(_wrong_works(call.children) + _wrong_text("work", call.work) + _wrong_texts(call))
+        source = self.escrow(call.work)
+        if source is None:
+            self._repeated(call.reference, None, besides=[Refusal(EscrowEmpty, (call.work,))])
+        assert source is not None, "whoever is not refused has an escrow"
+        return self._fund_many(call, call.children, source)
+
+    @_do.register
     def _(self, call: Withdraw) -> object:
         _refuse(_wrong_amount(call.amount) + _wrong_text("work", call.work) + _wrong_texts(call))
         source, wrong = self._payer(call.work, [call.to])
@@ -273,10 +277,21 @@ class Model:
 
     @_do.register
     def _(self, call: Settle) -> object:
-        _refuse(_wrong_parts(call.parts) + _wrong_text("work", call.work) + _wrong_texts(call))
+        _refuse(_wrong_end(call))
+        if not call.parts:
+            (closed,) = self._settle_many([call], [])
+            return closed
         source, wrong = self._payer(call.work, [account for account, _ in call.parts])
-        total = sum(amount for _, amount in call.parts)
-        return self._end(call, source, (*call.parts, (source, -total)), wrong)
+        return self._end(call, source, _legs_of_end(call, source), wrong)
+
+    @_do.register
+    def _(self, call: SettleMany) -> object:
+        _refuse(_too_many([*call.ends, *call.beside]))
+        wrong = [one for end in call.ends for one in _wrong_end(end)]
+        wrong += _wrong_postings(call.beside)
+        parts = [part for end in call.ends for part in end.parts]
+        _refuse(wrong or _too_much([*parts, *_legs_of(call.beside)]))
+        return self._settle_many(call.ends, call.beside)
 
     @_do.register
     def _(self, call: Refund) -> object:
@@ -294,6 +309,41 @@ class Model:
         repeated = self._repeated(call.reference, request, besides=wrong)
         legs = ((source, -call.amount), (target, call.amount))
         return repeated or self._record(call, legs, request)
+
+    def _fund_many(
+        self, call: FundMany | AllocateMany, works: Sequence[tuple[str, int]], source: Account
+    ) -> object:
+        targets = [
+            self.escrow(work) or self._open_new("escrow", call.owner, work, 0) for work, _ in works
+        ]
+        wrong = [Refusal(InvalidLegs, ("account_twice", source))] if source in targets else []
+        request = _request_of(call)
+        repeated = self._repeated(call.reference, request, besides=wrong)
+        amounts = [amount for _, amount in works]
+        legs = ((source, -sum(amounts)), *zip(targets, amounts, strict=True))
+        return repeated or self._record(call, legs, request)
+
+    def _settle_many(self, ends: Sequence[Settle], beside: Sequence[Post]) -> tuple[object, ...]:
+        batch, wrong = [], []
+        works = [end.work for end in ends]
+        for end in ends:
+            source, found = self._payer(end.work, [account for account, _ in end.parts])
+            wrong += found
+            if not end.parts and works.count(end.work) > 1:
+                wrong.append(Refusal(EscrowEmpty, (end.work,)))
+            elif end.parts:
+                new = Post(
+                    f"end:{end.work}",
+                    _legs_of_end(end, source),
+                    end.kind,
+                    end.memo,
+                    end.subject,
+                )
+                batch.append(_New(new, _request_of(end), source))
+        batch += [_New(one, _request_of(one)) for one in beside]
+        empty = [self.escrow(end.work) for end in ends if not end.parts]
+        results = iter(self._batch(batch, [one for one in empty if one is not None], wrong))
+        return (*(next(results) if end.parts else None for end in ends), *results)
 
     def _payer(self, work: str, payees: Iterable[Account]) -> tuple[Account, list[Refusal]]:
         """Return the escrow of a work, and what keeps it from paying *payees*."""
@@ -325,7 +375,7 @@ class Model:
         _refuse(wrong)
         as_posting = Post(reference, legs, call.kind, call.memo, call.subject)
         result = self._record(as_posting, legs, request)
-        self.accounts[source] = replace(self.accounts[source], is_open=False)
+        self._close(source)
         return result
 
     # --- Reading ----------------------------------------------------------------------------------
@@ -458,30 +508,110 @@ class Model:
         found = [self._trouble(account, self._balance(account), amount) for account, amount in legs]
         return [one for one in found if one is not None]
 
-    def _batch_troubles(self, postings: Sequence[Post]) -> list[Refusal]:
+    def _batch(
+        self,
+        batch: Sequence[_New],
+        empty: Sequence[Account] = (),
+        besides: Sequence[Refusal] = (),
+    ) -> tuple[object, ...]:
+        """Record postings one after the other, and close at last the escrows *empty*."""
+        fresh: dict[str, _New] = {}
+        reused = list(besides)
+        for new in batch:
+            earlier = self.postings.get(new.posting.reference)
+            first = fresh.get(new.posting.reference)
+            if earlier is not None and earlier.request != new.request:
+                reused.append(self._reuse(new, earlier.name))
+            elif first is not None and first.request != new.request:
+                # The posting that it names is one of this batch, which is not written.
+                reused.append(self._reuse(new, self._name_posting()))
+            elif earlier is None:
+                fresh.setdefault(new.posting.reference, new)
+        _refuse(reused)
+        _refuse(self._batch_troubles(list(fresh.values()), empty))
+        results = []
+        for new in batch:
+            posting, request = new.posting, new.request
+            repeated = self._repeated(posting.reference, request)
+            results.append(repeated or self._record(posting, posting.legs, request))
+            if not repeated and new.ends is not None:
+                self._close(new.ends)
+        for account in empty:
+            self._close(account)
+        return tuple(results)
+
+    def _reuse(self, new: _New, earlier: Made) -> Refusal:
+        if new.ends is None:
+            return Refusal(ReferenceReused, (new.posting.reference, earlier))
+        # Not "reused": whoever ends a work that has ended asks what is held.
+        return Refusal(EscrowEmpty, (new.posting.reference.removeprefix("end:"),))
+
+    def _close(self, account: Account) -> None:
+        self.accounts[account] = replace(self.accounts[account], is_open=False)
+
+    def _batch_troubles(self, batch: Sequence[_New], empty: Sequence[Account]) -> list[Refusal]:
         """Return what keeps postings from being made one after the other.
 
         For each account, where it first goes wrong; and also, because a batch takes each account
         once, what all of them together ask of it.
         """
-        amounts: dict[Account, list[int]] = {}
-        for posting in postings:
-            for account, amount in posting.legs:
-                amounts.setdefault(account, []).append(amount)
-        troubles = self._troubles((account, sum(steps)) for account, steps in amounts.items())
+        amounts: dict[Account, dict[int, int]] = {account: {} for account in empty}
+        for place, new in enumerate(batch):
+            for account, amount in new.posting.legs:
+                amounts.setdefault(account, {})[place] = amount
+        ended = dict.fromkeys(empty, len(batch))
+        ended |= {new.ends: place for place, new in enumerate(batch) if new.ends is not None}
+        troubles = []
         for account, steps in amounts.items():
-            balance = self._balance(account)
-            for step in steps:
-                trouble = self._trouble(account, balance, step)
-                if trouble is not None:
-                    troubles.append(trouble)
-                    break
-                balance += step
+            if account in ended:
+                troubles += self._end_troubles(account, steps, ended[account])
+            else:
+                troubles += self._step_troubles(account, steps)
         return troubles
+
+    def _step_troubles(self, account: Account, steps: Mapping[int, int]) -> list[Refusal]:
+        balance = self._balance(account)
+        found = [self._trouble(account, balance, sum(steps.values()))]
+        for amount in steps.values():
+            trouble = self._trouble(account, balance, amount)
+            if trouble is not None:
+                found.append(trouble)
+                break
+            balance += amount
+        return [one for one in found if one is not None]
+
+    def _end_troubles(
+        self, account: Account, steps: Mapping[int, int], ended: int
+    ) -> list[Refusal]:
+        """Return what keeps the posting in the place *ended* from leaving an escrow at zero."""
+        state, parts = self.accounts[account], -steps.get(ended, 0)
+        if not state.is_open:
+            return [Refusal(EscrowEmpty, (state.reference,))]
+
+        def trouble(held: int) -> list[Refusal]:
+            if held == parts:
+                return []
+            if held == 0:
+                return [Refusal(EscrowEmpty, (state.reference,))]
+            return [Refusal(EscrowMismatch, (state.reference, held, parts))]
+
+        found = trouble(state.balance + sum(steps.values()) + parts)
+        balance = state.balance
+        for place, amount in steps.items():
+            if place > ended:
+                wrong = [Refusal(AccountClosed, (account,))]
+            elif place == ended:
+                wrong = trouble(balance)
+            else:
+                wrong = [one for one in [self._trouble(account, balance, amount)] if one]
+            if wrong:
+                return found + wrong
+            balance += amount
+        return found
 
     def _record(
         self,
-        call: Post | Fund | Allocate | Withdraw,
+        call: Post | Fund | Allocate | FundMany | AllocateMany | Withdraw,
         legs: Legs,
         request: object,
         *,
@@ -515,9 +645,15 @@ def _refuse(reasons: Sequence[Refusal]) -> None:
         raise Refused(reasons)
 
 
-def _request_of(call: Post | Fund | Allocate | Withdraw | Settle | Refund) -> object:
+def _request_of(
+    call: Post | Fund | Allocate | FundMany | AllocateMany | Withdraw | Settle | Refund,
+) -> object:
     """Return what a repetition has to equal. The order of legs means nothing."""
     match call:
+        case FundMany():
+            return replace(call, works=tuple(sorted(call.works)))
+        case AllocateMany():
+            return replace(call, children=tuple(sorted(call.children)))
         case Post():
             return replace(call, legs=tuple(sorted(call.legs, key=str)))
         case Settle():
@@ -537,7 +673,7 @@ def _wrong_text(name: str, text: str) -> list[Refusal]:
 
 
 def _wrong_texts(
-    call: Post | Reverse | Fund | Allocate | Withdraw | Settle | Refund,
+    call: Post | Reverse | Fund | Allocate | FundMany | AllocateMany | Withdraw | Settle | Refund,
 ) -> list[Refusal]:
     return [
         wrong
@@ -562,12 +698,12 @@ def _wrong_amount(amount: int, account: Account | None = None) -> list[Refusal]:
     return _wrong_size(amount, account) or (negative if amount < 0 else [])
 
 
-def _too_much(legs: Iterable[tuple[Account, int]]) -> list[Refusal]:
+def _too_much(legs: Iterable[tuple[object, int]]) -> list[Refusal]:
     moved = sum(amount for _, amount in legs if amount > 0)
     return [Refusal(InvalidLegs, ("amount_too_large", None))] if moved > MAX_AMOUNT else []
 
 
-def _wrong_number(legs: Legs, least: int, most: int) -> list[Refusal]:
+def _wrong_number(legs: Sequence[object], least: int, most: int) -> list[Refusal]:
     if len(legs) < least:
         return [Refusal(InvalidLegs, ("too_few_legs", None))]
     return [Refusal(InvalidLegs, ("too_many_legs", None))] if len(legs) > most else []
@@ -588,8 +724,33 @@ def _wrong_legs(legs: Legs) -> list[Refusal]:
     return wrong + _too_much(legs)
 
 
-def _wrong_parts(parts: Legs) -> list[Refusal]:
-    wrong = _wrong_number(parts, 1, MAX_LEGS - 1)
-    for account, amount in parts:
+def _wrong_postings(postings: Sequence[Post]) -> list[Refusal]:
+    return [one for new in postings for one in _wrong_texts(new) + _wrong_legs(new.legs)]
+
+
+def _legs_of(postings: Sequence[Post]) -> list[tuple[Account, int]]:
+    return [leg for new in postings for leg in new.legs]
+
+
+def _too_many(postings: Sequence[object]) -> list[Refusal]:
+    too_many = len(postings) > MAX_POSTINGS
+    return [Refusal(InvalidLegs, ("too_many_postings", None))] if too_many else []
+
+
+def _wrong_end(call: Settle) -> list[Refusal]:
+    wrong = _wrong_number(call.parts, 0, MAX_LEGS - 1)
+    for account, amount in call.parts:
         wrong += _wrong_amount(amount, account)
-    return wrong or _too_much(parts)
+    wrong += _wrong_text("work", call.work) + _wrong_texts(call)
+    return wrong or _too_much(call.parts)
+
+
+def _legs_of_end(call: Settle, source: Account) -> Legs:
+    return (*call.parts, (source, -sum(amount for _, amount in call.parts)))
+
+
+def _wrong_works(works: Sequence[tuple[str, int]]) -> list[Refusal]:
+    wrong = _wrong_number(works, 1, MAX_LEGS - 1)
+    for work, amount in works:
+        wrong += _wrong_text("work", work) + _wrong_amount(amount)
+    return wrong or _too_much(works)

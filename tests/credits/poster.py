@@ -136,7 +136,7 @@ class Requests:
                 [{work: -back, other: back}],
             ),
             lambda: Request(
-                lambda: [escrow.settle(work=child, parts=parts)],
+                lambda: _made(escrow.settle(work=child, parts=parts)),
                 [paid],
             ),
             lambda: Request(
@@ -158,6 +158,10 @@ class Requests:
         legs.append(Leg(payer, -sum(leg.amount for leg in legs)))
         dice.shuffle(legs)
         return legs
+
+
+def _made(posted: Posted | None) -> list[Posted]:
+    return [] if posted is None else [posted]
 
 
 def _moved(legs: Sequence[Leg]) -> Moved:

@@ -28,10 +28,19 @@ CALLS: dict[str, Call] = {
     "fund": lambda _, beyond: escrow.fund(
         work=unique("work"), owner=None, source=beyond, amount=1, reference=unique("fund")
     ),
+    "fund_many": lambda _, beyond: escrow.fund_many(
+        works={unique("work"): 1}, owner=None, source=beyond, reference=unique("fund")
+    ),
     "withdraw": lambda ada, beyond: escrow.withdraw(
         work=a_funded_work(ada), to=beyond, amount=1, reference=unique("withdraw")
     ),
     "settle": lambda ada, beyond: escrow.settle(work=a_funded_work(ada), parts={beyond: 1}),
+    "settle_many": lambda ada, beyond: escrow.settle_many(
+        [escrow.End(a_funded_work(ada), {beyond: 1})]
+    ),
+    "settle_many, beside": lambda ada, beyond: escrow.settle_many(
+        [], [NewPosting(unique("beside"), "transfer", [Leg(ada, -1), Leg(beyond, 1)])]
+    ),
     "refund": lambda ada, beyond: escrow.refund(work=a_funded_work(ada), to=beyond),
     "balance": lambda _, beyond: ledger.balance(beyond),
     "statement": lambda _, beyond: ledger.statement(beyond, limit=1),

@@ -14,8 +14,10 @@ from tests.credits.calls import (
     ISSUANCE,
     Account,
     Allocate,
+    AllocateMany,
     CloseAccount,
     Fund,
+    FundMany,
     Made,
     OpenAccount,
     Post,
@@ -24,6 +26,7 @@ from tests.credits.calls import (
     Reverse,
     RollUp,
     Settle,
+    SettleMany,
     Withdraw,
     Write,
 )
@@ -45,6 +48,7 @@ class Scene:
         paid: A posting that moved *amount* from Ada to Bo.
         work: Its escrow holds *amount*.
         child: A work without an escrow.
+        spent: Its escrow holds nothing any more.
     """
 
     amount = 10
@@ -52,11 +56,14 @@ class Scene:
     def __init__(self, *, has_more: bool) -> None:
         self.books = Books()
         self.pocket, self.work, self.child = unique("pocket"), unique("work"), unique("child")
+        self.spent = unique("spent")
         with transaction.atomic():
             self.ada = self.opened(unique("ada"))
             self.bo = self.opened(self.pocket)
             self.ask(ISSUANCE, self.ada, 3 * self.amount)
             self.books.ask(Fund(unique("fund"), self.work, None, self.ada, self.amount))
+            self.books.ask(Fund(unique("fund"), self.spent, None, self.ada, 1))
+            self.books.ask(Withdraw(unique("withdraw"), self.spent, self.ada, 1))
             self.paid = self.ask(self.ada, self.bo, self.amount)
             if has_more:
                 self.ask(ISSUANCE, self.ada, 9 * self.amount)
@@ -94,6 +101,11 @@ def _open_account(scene: Scene) -> Write:
     return OpenAccount("wallet", None, scene.pocket)
 
 
+def _settle_many(scene: Scene) -> Write:
+    ends = (Settle(scene.work, ((scene.bo, scene.amount),)), Settle(scene.spent, ()))
+    return SettleMany(ends, (Post(unique("beside"), ((scene.ada, -7), (scene.bo, 7))),))
+
+
 KINDS: dict[str, Callable[[Scene], Write]] = {
     "post": _post,
     "post back": _post_back,
@@ -104,8 +116,16 @@ KINDS: dict[str, Callable[[Scene], Write]] = {
     "fund": lambda scene: Fund(unique("fund"), scene.work, None, scene.ada, 8),
     "fund a new work": lambda scene: Fund(unique("fund"), scene.child, None, scene.ada, 8),
     "allocate": lambda scene: Allocate(unique("allocate"), scene.work, scene.child, None, 8),
+    "fund_many": lambda scene: FundMany(
+        unique("fund"), ((scene.work, 3), (scene.child, 5)), None, scene.ada
+    ),
+    "allocate_many": lambda scene: AllocateMany(
+        unique("allocate"), scene.work, ((scene.child, 4), (unique("work"), 6)), None
+    ),
     "withdraw": lambda scene: Withdraw(unique("withdraw"), scene.work, scene.bo, 8),
     "settle": lambda scene: Settle(scene.work, ((scene.bo, scene.amount - 1), (FEES, 1))),
+    "settle_many": _settle_many,
+    "close an escrow": lambda scene: Settle(scene.work, ()),
     "refund": lambda scene: Refund(scene.work, scene.bo),
     "roll_up": lambda _: RollUp(),
 }

@@ -143,12 +143,24 @@ class InOneThread(Machine):
         self.write(self.requests(data).allocate())
 
     @rule(data=st.data())
+    def fund_many(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).fund_many())
+
+    @rule(data=st.data())
+    def allocate_many(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).allocate_many())
+
+    @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
         self.write(self.requests(data).withdraw())
 
     @rule(data=st.data())
     def settle(self, data: st.DataObject) -> None:
         self.write(self.requests(data).settle())
+
+    @rule(data=st.data())
+    def settle_many(self, data: st.DataObject) -> None:
+        self.write(self.requests(data).settle_many())
 
     @rule(data=st.data())
     def refund(self, data: st.DataObject) -> None:

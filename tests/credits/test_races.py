@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -12,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 
 from credits import escrow
-from credits.errors import EscrowEmpty, ReferenceReused
+from credits.errors import EscrowEmpty, LedgerError, ReferenceReused
 from credits.ledger import (
     FEES,
     AccountId,
@@ -255,6 +256,100 @@ def test_opposing_postings_never_deadlock() -> None:
     assert outcomes == [OPPOSING // THREADS] * THREADS
     assert deadlocks() == before
     assert sum(balances(accounts).values()) == 600_000
+
+
+ROUNDS = OPPOSING // 100
+
+
+def end_of(work: str, payee: AccountId) -> escrow.End:
+    """Return the end of a work as it stands, which a rival may change before it comes."""
+    held = escrow.held(work)
+    return escrow.End(work, {payee: held} if held else {})
+
+
+def test_many_works_funded_and_ended_at_once_never_deadlock() -> None:
+    name = unique("tree")
+    wallets, before = [a_wallet(100_000) for _ in range(4)], deadlocks()
+
+    def work_in_turn(thread: int) -> Counter[str]:
+        """Meet the others at the works of each round; a call that came too late is refused."""
+        chance, done = random.Random(thread), Counter[str]()  # noqa: S311 - a test's dice
+        for number in range(ROUNDS):
+            works = [f"{name}:{number}:{place}" for place in range(5)]
+            chance.shuffle(works)
+            payer, payee, other = chance.sample(wallets, 3)
+            legs = [Leg(payee, -3), Leg(other, 1), Leg(payer, 2)]
+            fund = partial(
+                escrow.fund_many,
+                works=dict.fromkeys(works[:4], 2),
+                owner=None,
+                source=payer,
+                reference=unique("fund"),
+            )
+            split = partial(
+                escrow.allocate_many,
+                work=works[0],
+                children=dict.fromkeys(works[1:3], 1),
+                owner=None,
+                reference=unique("split"),
+            )
+            beside = [NewPosting(unique("beside"), "transfer", legs)]
+            for call in (
+                fund,
+                split,
+                lambda: escrow.settle_many([end_of(one, payee) for one in works[:3]], beside),  # noqa: B023 - called at once
+            ):
+                try:
+                    made = in_a_transaction(call)
+                except LedgerError as refusal:
+                    done[type(refusal).__name__] += 1
+                else:
+                    done["closed" if isinstance(made, list) and None in made else "posted"] += 1
+        return done
+
+    outcomes = together([partial(work_in_turn, thread) for thread in range(THREADS)])
+
+    assert deadlocks() == before
+    done = Counter[str]()
+    for one in outcomes:
+        assert isinstance(one, Counter), one
+        done += one
+    assert done.total() == THREADS * ROUNDS * 3
+    assert done["posted"], done
+    assert done["closed"], done
+    left = sum(
+        escrow.held(f"{name}:{number}:{place}") for number in range(ROUNDS) for place in range(5)
+    )
+    assert sum(balances(wallets).values()) + left == 400_000
+
+
+def test_the_first_fundings_of_many_works_at_once_open_one_escrow_each() -> None:
+    works, sources = [unique("task") for _ in range(5)], [a_wallet(15) for _ in range(6)]
+
+    outcomes = run_together(
+        *(
+            partial(
+                escrow.fund_many,
+                works=dict.fromkeys(works[::step], 3),
+                owner=None,
+                source=source,
+                reference=unique("fund"),
+            )
+            for source, step in zip(sources, [1, -1] * 3, strict=True)
+        )
+    )
+
+    assert kinds_of(outcomes) == ["Posted"] * 6
+    assert [escrow.held(work) for work in works] == [18] * 5
+
+
+def test_of_many_ends_of_an_empty_escrow_at_once_one_closes_it() -> None:
+    work, bo = funded_work(1), a_wallet()
+    run_together(partial(escrow.withdraw, work=work, to=bo, amount=1, reference=unique("withdraw")))
+
+    outcomes = run_together(*[partial(escrow.settle, work=work, parts={})] * 6)
+
+    assert kinds_of(outcomes) == ["EscrowEmpty"] * 5 + ["NoneType"]
 
 
 def test_entries_written_at_once_are_numbered_without_gaps_and_in_the_order_of_time() -> None:

@@ -618,6 +618,7 @@ def strange_calls(draw: st.DrawFn) -> Callable[[Cast], tuple[str, list[object]]]
         st.sampled_from(
             [
                 *("post", "post_many", "reverse", "fund", "allocate", "withdraw"),
+                *("fund_many", "allocate_many", "settle_many"),
                 *("settle", "refund", "open", "close", "roll_up"),
             ]
         )
@@ -635,11 +636,14 @@ def strange_calls(draw: st.DrawFn) -> Callable[[Cast], tuple[str, list[object]]]
         accounts = [pick(cast.accounts, one) for one, _ in drawn]
         amounts = [one for _, one in drawn]
         account = pick(cast.accounts, to)
+        works = [pick([*cast.works, None, unique("task")], one) for one, _ in drawn]
+        few = to % 3
         array = "%s::bigint[]"
         six = ", ".join(["%s"] * 6)
         batch = (
             "%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::integer[]"
         )
+        ended = batch.replace("%s::integer[]", "%s::text[], %s::integer[]")
         return {
             "post": (f"credits_post({six}, {array}, {array})", [*head, accounts, amounts]),
             "post_many": (
@@ -658,6 +662,23 @@ def strange_calls(draw: st.DrawFn) -> Callable[[Cast], tuple[str, list[object]]]
             "allocate": (
                 f"credits_allocate({six}, %s, %s, NULL, %s)",
                 [*on, pick(cast.works, child), amount],
+            ),
+            "fund_many": (
+                f"credits_fund_many({six}, %s::text[], NULL, %s, {array})",
+                [*head, works, account, amounts],
+            ),
+            "allocate_many": (
+                f"credits_allocate_many({six}, %s, %s::text[], NULL, {array})",
+                [*on, works, amounts],
+            ),
+            "settle_many": (
+                f"credits_settle_many({ended}, {array}, {array}, %s::text[])",
+                [
+                    [pick(cast.ids, one) for one in (made, other)][:few],
+                    [pick(cast.references, one) for one in (of, work)][:few],
+                    *(["strange"] * few, [digest] * few, [""] * few, [""] * few),
+                    *(works, places, accounts, amounts, [*cast.works, None][child % 4 :]),
+                ],
             ),
             "withdraw": (f"credits_withdraw({six}, %s, %s, %s)", [*on, account, amount]),
             "settle": (f"credits_settle({six}, %s, {array}, {array})", [*on, accounts, amounts]),

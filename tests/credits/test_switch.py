@@ -53,13 +53,18 @@ class Cast:
         self.ada: AccountId = a_wallet(100)
         self.bo: AccountId = a_wallet()
         self.work = unique("task")
+        self.spent = unique("spent")
         self.empty = a_wallet()
         self.reference = unique("posting")
         self.paid = posting(*self.legs(10), reference=self.reference)
         with transaction.atomic():
-            escrow.fund(
-                work=self.work, owner=None, source=self.ada, amount=20, reference=unique("fund")
+            escrow.fund_many(
+                works={self.work: 20, self.spent: 1},
+                owner=None,
+                source=self.ada,
+                reference=unique("fund"),
             )
+            escrow.withdraw(work=self.spent, to=self.ada, amount=1, reference=unique("less"))
 
     def legs(self, amount: int) -> list[Leg]:
         return [Leg(self.ada, -amount), Leg(self.bo, amount)]
@@ -83,10 +88,21 @@ WRITES: dict[str, Callable[[Cast], object]] = {
     "allocate": lambda cast: escrow.allocate(
         work=cast.work, child=unique("task"), owner=None, amount=1, reference=unique("part")
     ),
+    "fund_many": lambda cast: escrow.fund_many(
+        works={cast.work: 1, unique("task"): 1},
+        owner=None,
+        source=cast.ada,
+        reference=unique("fund"),
+    ),
+    "allocate_many": lambda cast: escrow.allocate_many(
+        work=cast.work, children={unique("task"): 1}, owner=None, reference=unique("part")
+    ),
     "withdraw": lambda cast: escrow.withdraw(
         work=cast.work, to=cast.ada, amount=1, reference=unique("less")
     ),
     "settle": lambda cast: escrow.settle(work=cast.work, parts={cast.bo: 20}),
+    "settle_many": lambda cast: escrow.settle_many([escrow.End(cast.work, {cast.bo: 20})]),
+    "settle without parts": lambda cast: escrow.settle(work=cast.spent, parts={}),
     "refund": lambda cast: escrow.refund(work=cast.work, to=cast.ada),
 }
 
@@ -109,7 +125,9 @@ def test_every_call_that_writes_is_refused_and_writes_nothing(call: str) -> None
 
 
 def books_of(cast: Cast) -> list[object]:
-    accounts = Account.objects.filter(pk__in=[cast.ada, cast.bo, cast.empty]).order_by("pk")
+    accounts = Account.objects.filter(
+        pk__in=[cast.ada, cast.bo, cast.empty, escrow.find(cast.spent)]
+    ).order_by("pk")
     return [
         list(accounts.values_list("balance", "seq", "posted_at", "closed_at")),
         escrow.held(cast.work),
