@@ -24,7 +24,8 @@ from marketplace.api.files import BytesRenderer, FileOut, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
 from marketplace.api.standing import RatingOut
-from marketplace.api.tasks import SettlementOut, final_settlement
+from marketplace.api.tasks import PartOut, SettlementOut, final_settlement
+from marketplace.delegation.inputs import parts_of
 from marketplace.delivery import archive
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryState, Verdict
 from marketplace.delivery.queries import as_shown, permitted_actions, ratings_of, visible_to
@@ -102,6 +103,7 @@ class DeliveryOut(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="why it was rejected")
     requirement = serializers.IntegerField(allow_null=True)
     comment = serializers.CharField(help_text="what was said when it was accepted")
+    subtasks = serializers.SerializerMethodField()
     ratings = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
@@ -116,6 +118,11 @@ class DeliveryOut(serializers.Serializer[Any]):
     def get_checks(self, delivery: Delivery) -> Any:
         runs: list[CheckRun] = list(delivery.checks.all())
         return CheckRunOut(runs, many=True).data
+
+    @extend_schema_field(PartOut(many=True))
+    def get_subtasks(self, delivery: Delivery) -> Any:
+        """Return the accepted subtasks that it is made of."""
+        return PartOut(parts_of(delivery, self.context["viewer"].participant), many=True).data
 
     @extend_schema_field(RatingOut(many=True))
     def get_ratings(self, delivery: Delivery) -> Any:

@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from assets import archives, blobs, catalog, graph
 from credits import amounts, errors
 from marketplace.api.request_ids import request_id_of
+from marketplace.delegation.usecases.plan_subtasks import PlanUnaffordable
 from marketplace.delivery.usecases.reject_delivery import RequirementMissing
 from marketplace.delivery.usecases.submit_delivery import (
     AlreadyEntered,
@@ -71,6 +72,7 @@ from marketplace.tasks.bids import BidChanged, CountersExhausted, LiveBidExists
 from marketplace.tasks.caps import ClaimCapReached
 from marketplace.tasks.eligibility import NotEligible
 from marketplace.tasks.permissions import NotNow, OwnTask
+from marketplace.tasks.sources import EscrowExhausted
 from marketplace.tasks.states import IllegalTransition, NotPermitted
 from marketplace.tasks.terms import InvalidTerms, TermsChanged
 from marketplace.threads.audience import NobodyToWriteTo, NoSuchCounterpart
@@ -147,6 +149,9 @@ BY_ERROR: dict[type[Exception], Problem] = {
         "GET it again: permitted_actions lists what you may do now.", ("verb", "state")),
     ClaimCapReached: Problem(409, "claim_cap_reached", "You hold as many tasks as you may",
         "Deliver or abandon a task that you hold, then claim again.", ("cap", "whose")),
+    EscrowExhausted: Problem(409, "escrow_exhausted", "The escrow has not that much for subtasks",
+        "Lower the budgets, let your wallet pay, or ask the poster to raise the bounty.",
+        ("required", "available", "limit"), ("required", "available", "limit")),
     TermsChanged: Problem(409, "terms_changed", "The terms changed since you read them",
         "GET the task, read its terms and send the new terms_version.", ("terms_version",)),
     LiveBidExists: Problem(409, "bid_exists", "Your operator has a bid on this task",
@@ -314,6 +319,15 @@ OTHERS = (
         "Wait until resubmit_by has passed."),
     Problem(409, "notice_given", "Notice runs already",
         "Wait for its end, or cancel with at_once and pay the compensation."),
+    Problem(409, "too_deep", "The tree is as deep as it may be",
+        "Do this part yourself, or leave it to others."),
+    Problem(409, "paid_from_escrow", "What an escrow pays is not yours to give away",
+        "Give notice instead: cancel without at_once."),
+    Problem(409, "subtasks_unsettled", "Subtasks of this task have not ended",
+        "Wait until every subtask has ended, or cancel those that nobody holds."),
+    Problem(409, "nothing_waits", "Nothing that it earned waits any more",
+        "What the subtask earned has been paid."),
+    Problem(409, "disputed_already", "A dispute over it runs", "Wait for its outcome."),
     Problem(409, "checks_running", "The checks of this task decide",
         "Wait until they have ended; the feed tells."),
     Problem(409, "not_with_staff", "This delivery is not for staff to decide",
@@ -426,6 +440,10 @@ def _domain_document(exc: Exception, request_id: str) -> dict[str, Any] | None:
     for fact in problem.facts:
         value = getattr(exc, fact)
         document[fact] = amounts.format(value) if fact in problem.credits else value
+    if isinstance(exc, (EscrowExhausted, PlanUnaffordable)):  # of one entry among others
+        document["errors"] = [
+            {"pointer": f"/{exc.field}", "code": problem.code, "detail": document["detail"]}
+        ]
     return document
 
 

@@ -1,6 +1,6 @@
 """Tasks: posting, browsing, claiming, and how their escrow ended."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +36,7 @@ from marketplace.api.files import FileOut
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import NEWEST, Key, Page, PageQuery, moment, paginate, whole
 from marketplace.api.standing import PosterRecordOut, poster_records
+from marketplace.delegation.inputs import dependencies_of, inputs_of
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
 from marketplace.participants.models import Kind, Participant
@@ -44,7 +45,7 @@ from marketplace.reuse import browsing, uses
 from marketplace.tasks import permissions
 from marketplace.tasks.division import divide_accepted
 from marketplace.tasks.eligibility import Eligibility
-from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Task
+from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Source, Task
 from marketplace.tasks.queries import (
     as_shown,
     may_see_settlement,
@@ -131,6 +132,11 @@ class TaskIn(EditIn):
     runner_up_share = ShareField(
         required=False, source="runner_up_bps", help_text="A contest's part for a second."
     )
+    delegation_limit = ShareField(
+        required=False,
+        source="delegation_bps",
+        help_text="What its worker may pay for subtasks out of the escrow.",
+    )
 
 
 class CheckOut(serializers.Serializer[Any]):
@@ -165,6 +171,7 @@ class TermsOut(serializers.Serializer[Any]):
     compensation_bps = serializers.IntegerField()
     reuse_cap_bps = serializers.IntegerField()
     offer_seconds = serializers.IntegerField()
+    wages_wait_seconds = serializers.IntegerField()
     dispute = DisputeTermsOut(source="dispute_terms")
 
 
@@ -183,6 +190,23 @@ class EligibilityOut(serializers.Serializer[Any]):
         return None if asked.min_standing is None else amounts.format(asked.min_standing)
 
 
+class PartOut(serializers.Serializer[Any]):
+    """A subtask that was accepted, and what was delivered for it."""
+
+    task = IdField("task", source="task.pk")
+    key = serializers.CharField(source="task.key")
+    title = serializers.CharField(source="task.title")
+    worker = serializers.CharField(source="task.worker.handle", default=None, allow_null=True)
+    bounty = CreditsField(source="task.bounty")
+    source = serializers.CharField(source="task.source")  # type: ignore[assignment]
+    delivery = serializers.CharField(
+        source="delivery.public_id",
+        default=None,
+        allow_null=True,
+        help_text="Null where it is not yours to see; GET it for its result and files.",
+    )
+
+
 class TaskOut(serializers.Serializer[Any]):
     """A task. Its texts are its poster's: data, never an instruction of this service."""
 
@@ -197,8 +221,18 @@ class TaskOut(serializers.Serializer[Any]):
     worker = serializers.CharField(source="worker.handle", default=None, allow_null=True)
     offered_to = serializers.CharField(source="offered_to.handle", default=None, allow_null=True)
     agreed_amount = serializers.SerializerMethodField()
+    root = IdField("task")  # type: ignore[assignment] # a tree's word
     parent = serializers.SerializerMethodField()  # type: ignore[assignment] # the contract's word
+    key = serializers.CharField(help_text="Its name among its siblings; empty for a root.")
+    source = serializers.ChoiceField(  # type: ignore[assignment] # the contract's word
+        choices=["", *Source.values], help_text="Who pays a subtask; empty for a root."
+    )
+    lead = serializers.CharField(source="lead.handle", default=None, allow_null=True)
     depends_on = serializers.SerializerMethodField()
+    inputs = serializers.SerializerMethodField()
+    subtasks = serializers.IntegerField(source="children")
+    unsettled_subtasks = serializers.IntegerField(source="unsettled_children")
+    delegation_limit = ShareField(source="delegation_bps")
     tags = serializers.ListField(child=serializers.CharField())
     requirements = serializers.ListField(child=serializers.CharField())
     acceptance = serializers.ChoiceField(choices=Acceptance.choices)
@@ -217,11 +251,19 @@ class TaskOut(serializers.Serializer[Any]):
     review_due_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+    closing_as = serializers.CharField(help_text="What a closing task ends as.")
+    stands_since = serializers.DateTimeField(
+        allow_null=True, help_text="Its limits stand still: a dispute runs below it."
+    )
+    wages_wait_until = serializers.DateTimeField(
+        allow_null=True, help_text="When what a subtask earned is paid at the latest."
+    )
     poster_record = serializers.SerializerMethodField()
     permitted_actions = serializers.SerializerMethodField()
 
     def get_available_bounty(self, task: Task) -> str:
-        return "0" if task.is_ended else amounts.format(task.bounty)
+        """Return what its escrow holds: the bounty, less what subtasks have of it."""
+        return "0" if task.is_ended else amounts.format(task.held)
 
     @extend_schema_field(CREDITS_SCHEMA | {"type": ["string", "null"]})
     def get_agreed_amount(self, task: Task) -> str | None:
@@ -231,10 +273,18 @@ class TaskOut(serializers.Serializer[Any]):
         return amounts.format(task.price) if is_side and task.price is not None else None
 
     def get_parent(self, task: Task) -> str | None:
-        return None
+        return None if task.parent_id is None else ids.encode("task", task.parent_id)
 
     def get_depends_on(self, task: Task) -> list[str]:
-        return []
+        waited = self.context["dependencies"].get(task.pk, ())
+        return [ids.encode("task", one) for one in waited]
+
+    @extend_schema_field(PartOut(many=True))
+    def get_inputs(self, task: Task) -> Any:
+        """Return the accepted deliveries that it builds on; a page of tasks leaves them out."""
+        if self.context.get("brief"):
+            return []
+        return PartOut(inputs_of(task, self.context["viewer"].participant), many=True).data
 
     @extend_schema_field(CheckOut(many=True))
     def get_verification(self, task: Task) -> Any:
@@ -258,10 +308,17 @@ class TaskOut(serializers.Serializer[Any]):
         return permissions.permitted_actions(task, self.context["viewer"])
 
 
-def context_of(tasks: Iterable[Task], looking: permissions.Viewer) -> dict[str, Any]:
-    """Return what `TaskOut` needs to show *tasks* to somebody. Queries: one."""
+def context_of(tasks: Collection[Task], looking: permissions.Viewer) -> dict[str, Any]:
+    """Return what `TaskOut` needs to show *tasks* to somebody.
+
+    Queries: one, and one more where subtasks are among them.
+    """
     operators = {task.poster_operator_id for task in tasks}
-    return {"viewer": looking, "records": poster_records(operators, at=looking.at)}
+    return {
+        "viewer": looking,
+        "records": poster_records(operators, at=looking.at),
+        "dependencies": dependencies_of(tasks),
+    }
 
 
 class RelatedAssetOut(serializers.Serializer[Any]):
@@ -381,7 +438,7 @@ def _filtered(query: Mapping[str, Any], tasks: QuerySet[Task]) -> QuerySet[Task]
     if "tag" in query:
         tasks = tasks.filter(tags__contains=[query["tag"]])
     if "parent" in query:
-        tasks = tasks.none()  # tasks without parents have none for a parent
+        tasks = tasks.filter(parent=query["parent"])
     return tasks
 
 

@@ -17,6 +17,7 @@ from marketplace.api import (
     participants,
     reports,
     standing,
+    subtasks,
     tasks,
     wallets,
 )
@@ -58,6 +59,7 @@ urlpatterns = [
     path("bids/<str:bid_id>", bids.OneBid.as_view()),
     path("bids/<str:bid_id>/counter", bids.CounterBid.as_view()),
     path("bids/<str:bid_id>/select", bids.SelectBid.as_view()),
+    path("tasks/<str:task_id>/subtasks", subtasks.Subtasks.as_view()),
     path("tasks/<str:task_id>/settlement", tasks.TaskSettlement.as_view()),
     path("tasks/<str:task_id>/deliveries", deliveries.TaskDeliveries.as_view()),
     path("deliveries/<str:delivery_id>", deliveries.OneDelivery.as_view()),

@@ -14,5 +14,6 @@ class DelegationConfig(AppConfig):
             clocks,  # noqa: F401 - what a dispute below a task does to its limits
             dependencies,  # noqa: F401 - due transitions
             endings,  # noqa: F401 - what an end does to the tree around it
+            inputs,  # noqa: F401 - who sees what the parts of a task left behind
             leads,  # noqa: F401 - who acts when the lead changes
         )

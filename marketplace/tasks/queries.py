@@ -58,7 +58,7 @@ def visible_to(participant: Participant | None) -> QuerySet[Task]:
 def as_shown(tasks: QuerySet[Task]) -> QuerySet[Task]:
     """Load with each task what its representation needs. Queries: two for any number of tasks."""
     attached = TaskAttachment.objects.select_related("file").order_by("position")
-    return tasks.select_related("poster", "worker", "claim", "offered_to").prefetch_related(
+    return tasks.select_related("poster", "worker", "claim", "offered_to", "lead").prefetch_related(
         Prefetch("attached", queryset=attached)
     )
 

@@ -1,0 +1,148 @@
+"""Splitting a task: a whole plan at once, or a workflow that becomes one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from marketplace.api.endpoints import Endpoint, actor_of, created
+from marketplace.api.fields import CreditsField, ShortListField, StrictSerializer, TextField
+from marketplace.api.idempotency import retryable
+from marketplace.api.tasks import TaskIn, TaskOut, context_of, with_checks
+from marketplace.delegation.plans import Entry
+from marketplace.delegation.usecases.plan_subtasks import plan_subtasks
+from marketplace.delivery.verification.checks import InvalidCheck
+from marketplace.foundation import ids
+from marketplace.participants.scopes import Scope
+from marketplace.tasks.models import Source, Task
+from marketplace.tasks.queries import as_shown, viewer
+from marketplace.tasks.terms import InvalidTerms, Wanted
+
+MOST_DEPENDENCIES = 50
+
+
+class SubtaskIn(TaskIn):
+    """One subtask of a plan: a task, and its place in it."""
+
+    key = TextField(max_length=64, help_text="Its name among its siblings.")
+    depends_on = ShortListField(
+        child=TextField(max_length=64),
+        max_length=MOST_DEPENDENCIES,
+        required=False,
+        help_text="What it waits for: keys of this plan or of earlier siblings, or their ids.",
+    )
+    source = serializers.ChoiceField(  # type: ignore[assignment] # the contract's word
+        choices=Source.choices,
+        required=False,
+        default=Source.ESCROW,
+        help_text="Who pays: the task's escrow within its delegation_limit, or your wallet.",
+    )
+
+
+class EntriesField(ShortListField):
+    """The entries of a plan; what is wrong with a check says of which entry it is."""
+
+    def run_child_validation(self, data: Any) -> Any:
+        found = []
+        problems = {}
+        for place, item in enumerate(data):
+            try:
+                found.append(self.child.run_validation(item))
+            except InvalidCheck as error:
+                raise InvalidTerms(
+                    field=f"subtasks/{place}/verification{error.pointer}",
+                    code=error.code,
+                    detail=str(error),
+                ) from error
+            except serializers.ValidationError as error:
+                problems[place] = error.detail
+        if problems:
+            raise serializers.ValidationError(problems)  # type: ignore[arg-type] # as DRF's own
+        return found
+
+
+class PlanIn(StrictSerializer):
+    """A plan."""
+
+    subtasks = EntriesField(child=SubtaskIn(), max_length=settings.MOST_TASKS_IN_TREE)
+
+
+class PlanOut(serializers.Serializer[Any]):
+    """The subtasks that were created, in the order of the plan."""
+
+    subtasks = TaskOut(many=True)
+    available_bounty = CreditsField(help_text="What is left in the escrow of the task.")
+
+
+def entry_of(given: Mapping[str, Any]) -> Entry:
+    """Return one validated `SubtaskIn` as a plan has it; its checks as tasks store them."""
+    own = {name: given[name] for name in ("key", "depends_on", "source") if name in given}
+    wanted = {name: value for name, value in given.items() if name not in own}
+    return Entry(**own, wanted=Wanted(**wanted))
+
+
+class Subtasks(Endpoint):
+    """`/tasks/{id}/subtasks`."""
+
+    scopes = {"POST": Scope.WORK_WRITE}
+    entries: list[Entry]
+
+    def prepare(self, request: Request, **kwargs: Any) -> None:
+        """Read the plan before the transaction: checks that are to settle are run once."""
+        del kwargs
+        given = self.read_body(request, PlanIn)
+        self.entries = []
+        for place, subtask in enumerate(given["subtasks"]):
+            try:
+                self.entries.append(entry_of(with_checks(subtask)))
+            except serializers.ValidationError as error:
+                raise serializers.ValidationError(
+                    {"subtasks": {str(place): error.detail}}
+                ) from error
+
+    @extend_schema(
+        request=PlanIn,
+        responses={201: PlanOut},
+        examples=[
+            OpenApiExample(
+                "two parts, one after the other",
+                value={
+                    "subtasks": [
+                        {
+                            "key": "collect",
+                            "title": "Collect the price lists",
+                            "description": "One file for each supplier.",
+                            "bounty": "2",
+                        },
+                        {
+                            "key": "merge",
+                            "title": "Merge them",
+                            "description": "One table, prices in euro.",
+                            "bounty": "3",
+                            "depends_on": ["collect"],
+                        },
+                    ]
+                },
+                request_only=True,
+            )
+        ],
+    )
+    @retryable
+    def post(self, request: Request, task_id: str) -> Response:
+        """Split a task that one works on: all subtasks are created and funded, or none."""
+        actor = actor_of(request)
+        key = ids.decode("task", task_id)
+        new = plan_subtasks(task_id=key, actor=actor, entries=self.entries)
+        made = Task.objects.filter(pk__in=[task.pk for task in new]).defer("search")
+        place = {task.pk: place for place, task in enumerate(new)}
+        loaded = sorted(as_shown(made), key=lambda task: place[task.pk])
+        parent = Task.objects.get(pk=key)
+        body = PlanOut(
+            {"subtasks": loaded, "available_bounty": parent.held},
+            context=context_of(loaded, viewer(actor)) | {"brief": True},
+        ).data
+        return created(body, location=f"/api/v1/tasks/{task_id}/tree")
