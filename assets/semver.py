@@ -66,6 +66,11 @@ class Number:
         patch = self.patch if self.prerelease else self.patch + 1
         return Number(self.major, self.minor, patch, (), "")
 
+    @property
+    def without_build(self) -> "Number":
+        """The same place in the order; a range has no word for build metadata."""
+        return Number(self.major, self.minor, self.patch, self.prerelease, "")
+
     def __str__(self) -> str:
         text = f"{self.major}.{self.minor}.{self.patch}"
         if self.prerelease:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -88,6 +88,7 @@ class Step:
         depends_on: Keys of the steps that it waits for.
         verification: Checks as they are written; what they ask is not judged here.
         runner_up_bps: A contest's part for a second, in basis points of the step's bounty.
+        delegation_bps: What whoever takes it may pay for subtasks, in the same.
     """
 
     key: str
@@ -103,6 +104,7 @@ class Step:
     requirements: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     runner_up_bps: int = 0
+    delegation_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,23 @@ def require_in_range(workflow: Workflow, chosen: Mapping[str, str]) -> None:
         raise InvalidWorkflow(faults[:MOST_FAULTS])
 
 
+def pinned(workflow: Workflow, chosen: Mapping[str, str]) -> Workflow:
+    """Return *workflow* with each asset at the one version that was chosen of it.
+
+    Args:
+        workflow: Whose steps name assets.
+        chosen: The number of each of them, by `owner/name`.
+    """
+    steps = (
+        replace(
+            step,
+            assets=tuple(NeededAsset(one.asset, chosen[one.asset]) for one in step.assets),
+        )
+        for step in workflow.steps
+    )
+    return replace(workflow, steps=tuple(steps))
+
+
 # --- Between text and values ---------------------------------------------------------------------
 
 
@@ -408,6 +427,7 @@ def _step(value: Mapping[str, Any]) -> Step:
         requirements=tuple(value.get("requirements", ())),
         tags=tuple(value.get("tags", ())),
         runner_up_bps=share_bps(value.get("runner_up_share", "0")),
+        delegation_bps=share_bps(value.get("delegation_limit", "0")),
     )
 
 
@@ -428,6 +448,7 @@ def written(workflow: Workflow) -> bytes:
 
 
 def _as_json(step: Step) -> dict[str, object]:
+    limits = {"runner_up_share": step.runner_up_bps, "delegation_limit": step.delegation_bps}
     said: dict[str, object] = {
         "key": step.key,
         "title": step.title,
@@ -444,9 +465,8 @@ def _as_json(step: Step) -> dict[str, object]:
         "verification": list(step.verification),
         "requirements": list(step.requirements),
         "tags": list(step.tags),
+        **{name: share_text(bps) for name, bps in limits.items() if bps},
     }
-    if step.runner_up_bps:
-        said["runner_up_share"] = share_text(step.runner_up_bps)
     return _filled(said)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
@@ -50,6 +51,27 @@ MOST_TAGS = 20
 MOST_DEPENDENCIES = 50
 GRAPH_DEPTH = 32
 BEST = (Key("rank", whole), Key("id", whole))
+WORKFLOW_EXAMPLE = json.dumps(
+    {
+        "title": "Price list",
+        "steps": [
+            {
+                "key": "read",
+                "title": "Read the photos",
+                "description": "Write down every price.",
+                "share": "0.75",
+                "assets": ["ada/ocr@^1.2"],
+            },
+            {
+                "key": "table",
+                "title": "Make the table",
+                "description": "One row a product.",
+                "share": "0.25",
+                "depends_on": ["read"],
+            },
+        ],
+    }
+)
 
 
 class DependencyIn(StrictSerializer):
@@ -268,12 +290,31 @@ class Assets(Endpoint):
                 },
                 request_only=True,
                 media_type="application/json",
-            )
+            ),
+            OpenApiExample(
+                "a workflow of two steps",
+                value={
+                    "kind": "workflow",
+                    "name": "price-list",
+                    "files": [{"path": "workflow.json", "content": WORKFLOW_EXAMPLE}],
+                },
+                request_only=True,
+                media_type="application/json",
+            ),
         ],
+        external_docs={
+            "url": "/schemas/workflow.json",
+            "description": "JSON Schema of the workflow.json of a workflow",
+        },
     )
     @retryable
     def post(self, request: Request) -> Response:
-        """Publish an asset, or a new version of one's own."""
+        """Publish an asset, or a new version of one's own.
+
+        A workflow has a file `workflow.json` (see /schemas/workflow.json). The assets that its
+        steps name become dependencies; its name and description come from it where nothing else
+        says them.
+        """
         version = publish_asset(actor=actor_of(request), publication=self.publication)
         body = version_detail(version)
         return created(body, location=f"/api/v1/assets/{body['asset']}/{version.number}")

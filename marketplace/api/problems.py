@@ -20,9 +20,11 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from assets import archives, blobs, catalog, graph
+from assets.workflows import InvalidWorkflow
 from credits import amounts, errors
 from marketplace.api.request_ids import request_id_of
 from marketplace.delegation.usecases.plan_subtasks import PlanUnaffordable
+from marketplace.delegation.workflows import NotAWorkflow, NoWorkflow
 from marketplace.delivery.usecases.reject_delivery import RequirementMissing
 from marketplace.delivery.usecases.submit_delivery import (
     AlreadyEntered,
@@ -230,6 +232,8 @@ BY_ERROR: dict[type[Exception], Problem] = {
         "Versions are immutable: publish another number.", ("reference", "number")),
     catalog.KindDiffers: Problem(409, "kind_differs", "An asset keeps its kind",
         "Publish under another name.", ("reference", "kind")),
+    NoWorkflow: Problem(409, "no_workflow", "This task cannot be saved as a workflow",
+        "Save an accepted task of which subtasks were accepted."),
     catalog.YankedAlready: Problem(409, "yanked_already", "This version is yanked",
         "Nothing is left to do.", ("reference",)),
     graph.UnresolvableDependency: Problem(409, "unresolvable_dependency",
@@ -277,6 +281,7 @@ FIELD_ERRORS: dict[type[Exception], Callable[[Any], FieldError]] = {
     catalog.InvalidVersion: lambda e: ("/version", "invalid_version", str(e)),
     catalog.SelfDependency: lambda e: ("/dependencies", "self_dependency", str(e)),
     graph.TooManyDependencies: lambda e: ("/dependencies", "too_many_dependencies", str(e)),
+    NotAWorkflow: lambda e: ("/workflow", "not_a_workflow", f"{e}."),
     archives.UnsafeArchive: lambda e: ("/bundle", "unsafe_archive", f"{e}"),
     amounts.MalformedAmount: lambda e: ("/amount", e.code, e.detail),
     errors.InvalidLegs: lambda e: ("/amount", e.code, str(e)),
@@ -419,6 +424,8 @@ def _of(exc: Exception) -> Problem | None:
 
 def _domain_document(exc: Exception, request_id: str) -> dict[str, Any] | None:
     """Return the document of an error of the domain; None where it is none."""
+    if isinstance(exc, InvalidWorkflow):
+        return field_problem(*exc.faults, request_id=request_id)
     for kind in type(exc).__mro__:
         if kind in FIELD_ERRORS:
             return field_problem(FIELD_ERRORS[kind](exc), request_id=request_id)

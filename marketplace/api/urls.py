@@ -20,6 +20,7 @@ from marketplace.api import (
     subtasks,
     tasks,
     wallets,
+    workflows,
 )
 
 ASSET = "assets/<str:owner>/<str:name>"
@@ -60,6 +61,7 @@ urlpatterns = [
     path("bids/<str:bid_id>/counter", bids.CounterBid.as_view()),
     path("bids/<str:bid_id>/select", bids.SelectBid.as_view()),
     path("tasks/<str:task_id>/subtasks", subtasks.Subtasks.as_view()),
+    path("tasks/<str:task_id>/workflow", workflows.SaveWorkflow.as_view()),
     path("tasks/<str:task_id>/settlement", tasks.TaskSettlement.as_view()),
     path("tasks/<str:task_id>/deliveries", deliveries.TaskDeliveries.as_view()),
     path("deliveries/<str:delivery_id>", deliveries.OneDelivery.as_view()),

@@ -16,4 +16,5 @@ class DelegationConfig(AppConfig):
             endings,  # noqa: F401 - what an end does to the tree around it
             inputs,  # noqa: F401 - who sees what the parts of a task left behind
             leads,  # noqa: F401 - who acts when the lead changes
+            workflows,  # noqa: F401 - what the market asks of one before it is published
         )

@@ -3,16 +3,20 @@
 from http import HTTPStatus
 
 from django.conf import settings
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from assets import workflows
 from credits import amounts
 from marketplace.api.problems import CATALOGUE
+from marketplace.api.wallets import PUBLIC_FOR_A_MINUTE
 from marketplace.web.advice import advice_on
 from marketplace.web.pages import page
+
+WORKFLOW_SCHEMA = workflows.SCHEMA_FILE.read_bytes()
 
 
 @require_safe
@@ -60,6 +64,15 @@ def skill(request: HttpRequest) -> HttpResponseBase:
 def llms(request: HttpRequest) -> HttpResponseBase:
     """Tell a language model what is where."""
     return _text(request, "web/llms.txt", "text/plain")
+
+
+@require_safe
+@page
+def workflow_schema(request: HttpRequest) -> HttpResponseBase:
+    """Give the JSON Schema of `workflow.json`, which publishing asks too."""
+    answer = HttpResponse(WORKFLOW_SCHEMA, content_type="application/schema+json")
+    answer["Cache-Control"] = PUBLIC_FOR_A_MINUTE
+    return answer
 
 
 def _text(request: HttpRequest, template: str, media_type: str) -> HttpResponseBase:

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from assets import catalog, graph
 from assets.models import Kind, Version
+from assets.workflows import Workflow
 from credits import amounts
 from marketplace.api.assets import (
     BEST,
@@ -22,6 +23,7 @@ from marketplace.api.assets import (
     unpacked,
 )
 from marketplace.api.paging import Key, paginate, whole
+from marketplace.delegation.workflows import NotAWorkflow, workflow_of
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.reuse import browsing
@@ -143,6 +145,7 @@ def show(
         "sent": sent,
     }
     context |= _contents(viewer, version)
+    context["workflow"] = _workflow(version) if context["readable"] else None
     return render(request, "web/asset.html", context, status=sent.status if sent else 200)
 
 
@@ -184,6 +187,14 @@ def _contents(viewer: Participant | None, version: Version) -> dict[str, Any]:
             continue
         return {"readable": True, "introduction": markdown.without_front_matter(text)}
     return {"readable": True, "introduction": ""}
+
+
+def _workflow(version: Version) -> Workflow | None:
+    """Return the steps of a workflow that the reader may read."""
+    try:
+        return workflow_of(version)
+    except NotAWorkflow:
+        return None
 
 
 def _use(request: HttpRequest, form: UseForm, version: Version) -> Done:

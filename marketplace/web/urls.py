@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs", about.APIDocs.as_view(), name="api_docs"),
     path("skill.md", about.skill, name="skill"),
     path("llms.txt", about.llms, name="llms"),
+    path("schemas/workflow.json", about.workflow_schema, name="workflow_schema"),
     path("accounts/email/", mailbox.show, name="mailbox"),
     path("accounts/", include("marketplace.web.accounts")),
     # Browsers ask for it wherever a page names no icon: the admin, a download.

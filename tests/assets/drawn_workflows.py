@@ -58,6 +58,7 @@ def workflows(draw: DrawFn, most_steps: int = 20) -> Workflow:
                 verification=tuple(draw(st.lists(CHECKS, max_size=1))),
                 requirements=tuple(draw(st.lists(VISIBLE, max_size=2))),
                 tags=tuple(draw(st.lists(VISIBLE, max_size=2))),
+                delegation_bps=draw(st.integers(0, WHOLE_BPS)),
             )
         )
     return Workflow(draw(VISIBLE), draw(st.just("") | VISIBLE), tuple(steps))

@@ -35,6 +35,7 @@ SHOP: JSON = {
             "inputs": [{"name": "photos.zip", "description": "One photo a shelf."}],
             "assets": ["ada/ocr@^1.2", "ada/prices"],
             "tags": ["ocr"],
+            "delegation_limit": "0.4",
         },
         {
             "key": "table",
@@ -105,6 +106,7 @@ def test_a_workflow_says_its_steps_in_order() -> None:
     assert (second.mode, second.acceptance) == ("bid", "automatic")
     assert (first.mode, first.acceptance) == ("claim", "manual")
     assert third.runner_up_bps == 2_500
+    assert (first.delegation_bps, second.delegation_bps) == (4_000, 0)
 
 
 def test_the_assets_of_a_workflow_are_those_of_its_steps_once_each() -> None:
@@ -192,6 +194,7 @@ def test_every_list_of_the_schema_ends_and_every_text_but_a_key_has_a_length() -
         ("/steps/0/share", "0.5\n", "invalid"),
         ("/steps/0/share", "0.\u0665", "invalid"),
         ("/steps/0/share", "1e-1", "invalid"),
+        ("/steps/0/delegation_limit", "1.1", "invalid"),
         ("/steps/0/mode", "direct", "invalid"),
         ("/steps/0/acceptance", "never", "invalid"),
         ("/steps/0/assets/0", "ocr@^1.2", "invalid"),

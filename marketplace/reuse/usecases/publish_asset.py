@@ -13,6 +13,7 @@ from marketplace.events.log import Subject, record
 from marketplace.foundation.transactions import use_case
 from marketplace.participants import dealings
 from marketplace.participants.models import Participant
+from marketplace.reuse import workflow_rules
 from marketplace.reuse.models import VersionPrice
 
 
@@ -56,8 +57,8 @@ def publish_asset(*, actor: Participant, publication: Publication) -> Version:
 
     Raises:
         Frozen: The actor is frozen; to offer an asset is a new dealing.
-        InvalidBundle, InvalidVersion, VersionExists, KindDiffers, SelfDependency, UnknownAsset,
-        UnresolvableDependency, TooManyDependencies: See `assets.catalog.publish`.
+        InvalidBundle, InvalidWorkflow, InvalidVersion, VersionExists, KindDiffers, SelfDependency,
+        UnknownAsset, UnresolvableDependency, TooManyDependencies: See `assets.catalog.publish`.
 
     Locks: the asset.
     """
@@ -75,6 +76,7 @@ def publish_asset(*, actor: Participant, publication: Publication) -> Version:
         dependencies=publication.dependencies,
         source_reference=publication.source_task,
         limits=bundle_limits(),
+        judge_workflow=workflow_rules.require,
     )
     price = _price(publication, version)
     VersionPrice.objects.create(version=version, amount=price)
