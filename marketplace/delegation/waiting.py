@@ -7,6 +7,7 @@ bounty to a friend.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -23,8 +24,17 @@ from marketplace.foundation.ids import encode
 from marketplace.foundation.transactions import run_in_transaction
 from marketplace.participants.queries import earnings_accounts_of, wallets_of
 from marketplace.tasks import lineage
-from marketplace.tasks.ending import post_beside, save_transition
-from marketplace.tasks.models import SettlementPayment, Task
+from marketplace.tasks.dispute_terms import terms_of
+from marketplace.tasks.division import share_down, share_up
+from marketplace.tasks.ending import (
+    Deposit,
+    deposit_payout,
+    panel_legs,
+    post_beside,
+    save_transition,
+)
+from marketplace.tasks.models import Claim, SettlementPayment, Task
+from marketplace.tasks.sources import home_of
 
 log = structlog.get_logger()
 
@@ -74,6 +84,62 @@ def release(tasks: Sequence[Task], *, at: datetime) -> None:
         for task in tasks:
             task.wages_wait_until = None
             save_transition(task)
+
+
+def judge(
+    task: Task,
+    claim: Claim,
+    *,
+    share_bps: int,
+    voters: Sequence[uuid.UUID],
+    deposit: Deposit | None,
+    at: datetime,
+) -> WageRelease:
+    """Divide what waits for a worker as a dispute over it was decided (rule 20).
+
+    What is not the worker's goes back where it came from; an escrow that has ended passes it on.
+
+    Args:
+        task: The subtask, which stays accepted.
+        claim: Whose wages wait.
+        share_bps: The worker's share of what the panel's part leaves, in basis points.
+        voters: The operators of the panelists who voted, who share the panel's part.
+        deposit: The deposit of the dispute, which is paid out in the same call.
+        at: The market's time.
+
+    Transaction: the caller's, which holds the lock of the root. Locks: accounts, ascending.
+    """
+    payments = payments_waiting([task])
+    (payment,) = (one for one in payments if one.claim_id == claim.pk)
+    waited = payment.amount
+    panel = share_up(waited, terms_of(task).panel_fee_bps) if voters else 0
+    wages = share_down(waited - panel, share_bps)
+    home = home_of(task)
+    released = WageRelease(
+        payment=payment,
+        waited=waited,
+        wages=wages,
+        returned=waited - panel - wages,
+        panel=panel,
+        released_at=at,
+    )
+    moves: Counter[ledger.AccountId] = Counter()
+    moves[earnings_accounts_of([claim.operator_id])[claim.operator_id]] -= waited
+    moves[wallets_of([claim.operator_id])[claim.operator_id]] += wages
+    moves[home.account] += released.returned
+    for leg in panel_legs(panel, voters):
+        moves[leg.account] += leg.amount
+    with together():
+        posting = posting_of(payment, {one: moved for one, moved in moves.items() if moved})
+        payouts = [] if deposit is None else [deposit_payout(task, deposit)]
+        post_beside([posting] if waited else [], payouts)
+        home.note_back(released.returned)
+        write(_save, released)
+        task.dispute_due_at = None
+        if len(payments) == 1:
+            task.wages_wait_until = None
+        save_transition(task)
+    return released
 
 
 def posting_of(

@@ -48,6 +48,11 @@ def under_review(task: Task) -> Delivery:
     return Delivery.objects.get(task=task, state=DeliveryState.SUBMITTED)
 
 
+def accepted(task: Task) -> Delivery:
+    """Return the delivery that was accepted."""
+    return Delivery.objects.select_related("claim").get(task=task, state=DeliveryState.ACCEPTED)
+
+
 def required_runs(delivery: Delivery) -> list[CheckRun]:
     """Return the runs that decide, in their order. Round trips: one."""
     return list(CheckRun.objects.filter(delivery=delivery, required=True).order_by("position"))

@@ -37,8 +37,7 @@ def open_case(
 
     Transaction: the caller's, which holds the task's lock.
     """
-    task.stop_review()
-    task.claim_expires_at = task.resubmit_by = task.notice_ends_at = None
+    task.stop_limits()
     terms = terms_of(task)
     seconds = terms.evidence_seconds if delivery is not None else terms.vote_seconds
     due_at = at + timedelta(seconds=seconds)

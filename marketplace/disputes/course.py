@@ -7,9 +7,11 @@ import uuid
 from datetime import datetime, timedelta
 
 from credits import amounts
+from marketplace.delegation import waiting
 from marketplace.delivery import contests, review
 from marketplace.delivery.models import Delivery, DeliveryState
 from marketplace.disputes.models import (
+    Cause,
     DecidedBy,
     Decision,
     Dispute,
@@ -25,7 +27,6 @@ from marketplace.participants.models import Participant
 from marketplace.tasks import ending
 from marketplace.tasks.dispute_terms import terms_of
 from marketplace.tasks.division import BASIS_POINTS, equal_parts
-from marketplace.tasks.models import Settlement
 from marketplace.tasks.states import Role
 
 COURSE = frozenset({Part.COURSE})
@@ -111,7 +112,7 @@ def decide(
     )
 
 
-def settle(dispute: Dispute, *, at: datetime, by_staff: bool = False) -> Settlement:
+def settle(dispute: Dispute, *, at: datetime, by_staff: bool = False) -> None:
     """Divide the escrow and the deposit as was decided last; the dispute, and its task, end.
 
     Args:
@@ -125,6 +126,9 @@ def settle(dispute: Dispute, *, at: datetime, by_staff: bool = False) -> Settlem
     assert delivery is not None, "contests are settled by their pick"
     decision = Decision.objects.filter(dispute=dispute).order_by("-on_appeal")[0]
     voters = _voters(dispute)
+    if dispute.is_about_earnings:
+        _settle_earnings(dispute, decision, voters, at=at, by_staff=by_staff)
+        return
     verb = "accept_by_outcome" if decision.share_bps else "cancel_by_outcome"
     task.advance(verb, roles=STAFF if by_staff else CLOCK, at=at)
     dispute.advance(*(("decide", BY_STAFF) if by_staff else ("settle", COURSE)))
@@ -136,18 +140,42 @@ def settle(dispute: Dispute, *, at: datetime, by_staff: bool = False) -> Settlem
         at=at,
     )
     _close_delivery(delivery, decision, at)
-    _close(dispute, voters, settlement, at, share_bps=decision.share_bps)
+    _close(dispute, voters, settlement.panel, at, share_bps=decision.share_bps)
+    _tell_decision(dispute, decision, voters, wages=settlement.wages, refund=settlement.refund)
+
+
+def _settle_earnings(
+    dispute: Dispute, decision: Decision, voters: list[Seat], *, at: datetime, by_staff: bool
+) -> None:
+    """Divide what an accepted subtask earned and what waited; the subtask stays accepted."""
+    dispute.advance(*(("decide", BY_STAFF) if by_staff else ("settle", COURSE)))
+    assert dispute.claim is not None, "the constraint disputes_are_about_a_delivery"
+    released = waiting.judge(
+        dispute.task,
+        dispute.claim,
+        share_bps=decision.share_bps,
+        voters=[seat.operator_id for seat in voters],
+        deposit=_deposit(dispute, decision.share_bps),
+        at=at,
+    )
+    _close(dispute, voters, released.panel, at, share_bps=decision.share_bps)
+    _tell_decision(dispute, decision, voters, wages=released.wages, refund=released.returned)
+
+
+def _tell_decision(
+    dispute: Dispute, decision: Decision, voters: list[Seat], *, wages: int, refund: int
+) -> None:
+    assert dispute.delivery is not None, "contests are told of by their pick"
     _tell(
         dispute,
         voters,
-        delivery=delivery.public_id,
+        delivery=dispute.delivery.public_id,
         outcome=decision.outcome,
         worker_share=share_text(decision.share_bps),
         decided_by=decision.decided_by,
-        wages=amounts.format(settlement.wages),
-        refund=amounts.format(settlement.refund),
+        wages=amounts.format(wages),
+        refund=amounts.format(refund),
     )
-    return settlement
 
 
 def settle_contest(dispute: Dispute, picked: uuid.UUID | None, at: datetime) -> None:
@@ -157,7 +185,7 @@ def settle_contest(dispute: Dispute, picked: uuid.UUID | None, at: datetime) -> 
     dispute.advance("settle", COURSE)
     if picked is None:
         settlement = contests.share(task, "share", roles=CLOCK, at=at)
-        _close(dispute, voters, settlement, at, share_bps=None)
+        _close(dispute, voters, settlement.panel, at, share_bps=None)
         _tell(dispute, voters, decided_by=DecidedBy.DEFAULT)
     else:
         entry = Delivery.objects.select_related("claim").get(pk=picked)
@@ -170,7 +198,7 @@ def settle_contest(dispute: Dispute, picked: uuid.UUID | None, at: datetime) -> 
             at=at,
             voters=[seat.operator_id for seat in voters],
         )
-        _close(dispute, voters, settlement, at, share_bps=None)
+        _close(dispute, voters, settlement.panel, at, share_bps=None)
         _tell(
             dispute,
             voters,
@@ -189,13 +217,11 @@ def _deposit(dispute: Dispute, share_bps: int) -> ending.Deposit | None:
     """Return the deposit and who receives it: the opener, unless the outcome gives it nothing."""
     if dispute.opener is None or dispute.claim is None:
         return None
-    poster, worker = dispute.task.poster_operator_id, dispute.claim.operator_id
-    opened_by_poster = dispute.opener.pk == dispute.task.poster_id
-    own, other = (poster, worker) if opened_by_poster else (worker, poster)
-    nothing = share_bps == (BASIS_POINTS if opened_by_poster else 0)
-    return ending.Deposit(
-        work=dispute.public_id, amount=dispute.deposit, payee=other if nothing else own
-    )
+    by_worker = dispute.cause == Cause.WORKER
+    other = dispute.poster_side[1] if by_worker else dispute.claim.operator_id
+    nothing = share_bps == (0 if by_worker else BASIS_POINTS)
+    payee = other if nothing else dispute.opener.operator_key
+    return ending.Deposit(work=dispute.public_id, amount=dispute.deposit, payee=payee)
 
 
 def _close_delivery(delivery: Delivery, decision: Decision, at: datetime) -> None:
@@ -210,14 +236,14 @@ def _close_delivery(delivery: Delivery, decision: Decision, at: datetime) -> Non
 def _close(
     dispute: Dispute,
     voters: list[Seat],
-    settlement: Settlement,
+    panel: int,
     at: datetime,
     *,
     share_bps: int | None,
 ) -> None:
     dispute.share_bps, dispute.settled_at, dispute.due_at = share_bps, at, None
     dispute.save(update_fields=["state", "share_bps", "settled_at", "due_at"])
-    fees = equal_parts(settlement.panel, len(voters))
+    fees = equal_parts(panel, len(voters))
     for seat, fee in zip(voters, fees, strict=True):
         seat.fee = fee
     Seat.objects.bulk_update(voters, ["fee"])

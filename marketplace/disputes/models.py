@@ -1,6 +1,7 @@
 """Disputes, what both sides hand in, the seats of the panel, and what was decided."""
 
 import hashlib
+import uuid
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
@@ -25,6 +26,7 @@ class Cause(models.TextChoices):
 
     POSTER = "poster", "the poster disputes a delivery"
     WORKER = "worker", "the worker disputes a rejection"
+    FUNDER = "funder", "who funded a subtask disputes what it earned"
     CHECKS = "checks", "a check could not run on a task that checks accept"
     SILENCE = "silence", "the poster of a contest stayed silent"
 
@@ -42,7 +44,7 @@ class Dispute(models.Model):
     """A case that a panel judges: about one delivery, or about the entries of a silent contest."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
-    # A dispute ends its task, so there is one.
+    # A dispute ends its task, or is over what it earned and nobody judged: so there is one.
     task = models.OneToOneField(Task, models.PROTECT, related_name="dispute")
     claim = models.ForeignKey(Claim, models.PROTECT, null=True, related_name="+")
     delivery = models.ForeignKey(Delivery, models.PROTECT, null=True, related_name="disputes")
@@ -71,7 +73,9 @@ class Dispute(models.Model):
             # Whoever opens a dispute deposits; where nobody does, nothing is deposited.
             models.CheckConstraint(
                 condition=models.Q(
-                    cause__in=[Cause.POSTER, Cause.WORKER], opener__isnull=False, deposit__gt=0
+                    cause__in=[Cause.POSTER, Cause.WORKER, Cause.FUNDER],
+                    opener__isnull=False,
+                    deposit__gt=0,
                 )
                 | models.Q(cause__in=[Cause.CHECKS, Cause.SILENCE], opener=None, deposit=0),
                 name="openers_deposit",
@@ -115,6 +119,22 @@ class Dispute(models.Model):
     def is_contest(self) -> bool:
         """Say whether a panel picks one of several entries, rather than judging one delivery."""
         return self.cause == Cause.SILENCE
+
+    @property
+    def is_about_earnings(self) -> bool:
+        """Say whether it is over what an accepted subtask earned, and not over its escrow."""
+        return self.cause == Cause.FUNDER
+
+    @property
+    def poster_side(self) -> tuple[uuid.UUID, uuid.UUID]:
+        """Return who is on the other side from the worker, with their operator.
+
+        That is the poster; about earnings, whoever funded the subtask.
+        """
+        if self.is_about_earnings:
+            assert self.opener is not None, "the constraint openers_deposit"
+            return self.opener.pk, self.opener.operator_key
+        return self.task.poster_id, self.task.poster_operator_id
 
     @property
     def is_settled(self) -> bool:

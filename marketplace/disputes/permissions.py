@@ -22,13 +22,14 @@ def parts_of(dispute: Dispute, participant: Participant | None) -> frozenset[Par
     """
     if participant is None:
         return frozenset()
-    task, claim = dispute.task, dispute.claim
+    claim = dispute.claim
     parts = set()
-    if claim is not None and participant.pk in (task.poster_id, claim.worker_id):
+    poster, operator = dispute.poster_side
+    if claim is not None and participant.pk in (poster, claim.worker_id):
         parts.add(Part.PARTY)
     if seat_of(dispute, participant) is not None:
         parts.add(Part.PANELIST)
-    sides = {task.poster_operator_id, claim.operator_id if claim is not None else None}
+    sides = {operator, claim.operator_id if claim is not None else None, *dispute.task.barred}
     if participant.is_staff and participant.operator_key not in sides:
         parts.add(Part.STAFF)
     return frozenset(parts)
@@ -87,7 +88,7 @@ def _refusal_of_evidence(dispute: Dispute, participant: Participant) -> tuple[st
 
 def _refusal_of_appeal(dispute: Dispute, participant: Participant) -> tuple[str, str]:
     decided = dispute.decisions.all()[0].share_bps
-    if decided == (0 if participant.pk == dispute.task.poster_id else BASIS_POINTS):
+    if decided == (0 if participant.pk == dispute.poster_side[0] else BASIS_POINTS):
         return "nothing_to_gain", "The outcome gives you everything already."
     return "", ""
 

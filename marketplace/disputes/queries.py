@@ -22,6 +22,7 @@ def is_party(participant: Participant) -> Q:
     me = participant.pk
     sides = Q(task__poster=me) | Q(task__poster_operator=me)
     sides |= Q(claim__worker=me) | Q(claim__operator=me)
+    sides |= Q(opener=me) | Q(opener__operator=me)
     entries = Delivery.objects.filter(task=OuterRef("task"))
     own_entry = entries.filter(Q(worker=me) | Q(claim__operator=me))
     return sides | Q(Exists(own_entry), claim=None)  # a contest's sides are all who entered it
@@ -77,7 +78,11 @@ def parties_of(dispute: Dispute) -> list[uuid.UUID | None]:
     Round trips: one for a contest, whose other side is everybody who entered it.
     """
     task = dispute.task
-    parties: list[uuid.UUID | None] = [task.poster_id, task.poster_operator_id]
+    parties: list[uuid.UUID | None] = [
+        task.poster_id,
+        task.poster_operator_id,
+        *dispute.poster_side,
+    ]
     if dispute.claim is not None:
         return [*parties, dispute.claim.worker_id, dispute.claim.operator_id]
     entered = Delivery.objects.filter(task=task).values_list("worker", "claim__operator")

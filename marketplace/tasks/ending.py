@@ -202,7 +202,15 @@ def end_contest_won(
     if runner_up is not None:
         endings[runner_up.pk] = ClaimEnding.RUNNER_UP
     with together():
-        settlement = settle(task, division, workers=workers, claim=winner, others=others, at=at)
+        settlement = settle(
+            task,
+            division,
+            workers=workers,
+            claim=winner,
+            others=others,
+            judged=bool(voters),
+            at=at,
+        )
         _end_entries(task, endings, at=at)
         task.win_contest(winner)
         task.stop_review()
@@ -291,6 +299,7 @@ def end_judged(
             claim=claim,
             others=[*uses.payee_legs(paid), *panel_legs(division.panel, voters)],
             deposit=deposit,
+            judged=True,
             at=at,
         )
         if share_bps:
@@ -320,6 +329,7 @@ def settle(
     claim: Claim | None = None,
     others: Sequence[ledger.Leg] = (),
     deposit: Deposit | None = None,
+    judged: bool = False,
 ) -> Settlement:
     """Pay out an escrow as *division* says, and record it; every ending comes through here.
 
@@ -331,6 +341,7 @@ def settle(
         claim: Whose claim it was, where it was one's: it receives a compensation.
         others: What authors and panelists receive.
         deposit: Of a dispute; outside the division, and paid out with it.
+        judged: Whether a dispute came to this; what was judged does not wait to be disputed.
 
     Transaction: the caller's, which holds the task's lock. Locks: accounts, ascending.
     """
@@ -340,7 +351,7 @@ def settle(
     wages = [(worker.operator_id, payment.net) for worker, payment in paid]
     parts = [] if claim is None else [(claim.operator_id, division.compensation)]
     legs = [ledger.Leg(ledger.FEES, division.fee), *others]
-    if wages and task.is_paid_from_escrow and task.wages_wait_seconds:
+    if wages and task.is_paid_from_escrow and task.wages_wait_seconds and not judged:
         task.wages_wait_until = at + timedelta(seconds=task.wages_wait_seconds)
         accounts = earnings_accounts_of(operator for operator, _ in wages)
         legs += [ledger.Leg(accounts[operator], amount) for operator, amount in wages]
@@ -387,9 +398,7 @@ def settle(
         )
     ]
     if deposit is not None:
-        memo = f"Deposit of a dispute: {task.title}"[:200]
-        returned = [(deposit.payee, deposit.amount)]
-        payouts.append(Payout(deposit.work, kind="deposit", memo=memo, parts=returned))
+        payouts.append(deposit_payout(task, deposit))
     write(_settle, _Settling(settlement, payments, payouts))
     bids.end_all(task)
     return settlement
@@ -412,6 +421,12 @@ class Payout:
     memo: str
     parts: Sequence[tuple[uuid.UUID, int]]
     legs: Sequence[ledger.Leg] = ()
+
+
+def deposit_payout(task: Task, deposit: Deposit) -> Payout:
+    """Return how the deposit of a dispute about a task is paid out."""
+    memo = f"Deposit of a dispute: {task.title}"[:200]
+    return Payout(deposit.work, kind="deposit", memo=memo, parts=[(deposit.payee, deposit.amount)])
 
 
 @dataclass(frozen=True, slots=True)

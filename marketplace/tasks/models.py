@@ -458,7 +458,7 @@ class Task(models.Model):
             NotPermitted: Somebody else's move.
         """
         self.state = next_state(TaskState(self.state), verb, roles)
-        if self.is_ended:
+        if self.is_ended and self.ended_at is None:
             self.ended_at = at
 
     def offer(self, to: Participant, *, at: datetime) -> None:

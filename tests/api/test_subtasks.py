@@ -20,7 +20,16 @@ from tests.api.caller import (
     somebody,
 )
 from tests.builders.people import a_person, an_agent, an_agent_of
-from tests.builders.trees import a_task_to_split, accepted, an_entry, done, held, now, split
+from tests.builders.trees import (
+    a_task_to_split,
+    accepted,
+    an_entry,
+    done,
+    held,
+    lead_of,
+    now,
+    split,
+)
 from tests.builders.work import a_contest, a_task, an_exact_check, deliver
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +43,7 @@ def part(**said: Any) -> dict[str, Any]:
 
 def test_a_plan_becomes_subtasks_with_their_place_in_the_tree() -> None:
     task = a_task_to_split()
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
 
     body = ok(
         lead.post(
@@ -60,7 +69,7 @@ def test_a_plan_of_twenty_needs_as_many_queries_as_one_of_two() -> None:
 
     with at_most_queries(45):
         ok(
-            as_caller(few.worker).post(
+            as_caller(lead_of(few)).post(
                 f"/tasks/{few.public_id}/subtasks",
                 {"subtasks": [part(key=f"k{n}", bounty="0.1") for n in range(2)]},
             ),
@@ -68,7 +77,7 @@ def test_a_plan_of_twenty_needs_as_many_queries_as_one_of_two() -> None:
         )
     with at_most_queries(45):
         ok(
-            as_caller(many.worker).post(
+            as_caller(lead_of(many)).post(
                 f"/tasks/{many.public_id}/subtasks",
                 {"subtasks": [part(key=f"k{n}", bounty="0.1") for n in range(20)]},
             ),
@@ -78,7 +87,7 @@ def test_a_plan_of_twenty_needs_as_many_queries_as_one_of_two() -> None:
 
 def test_a_repeated_plan_has_one_effect() -> None:
     task = a_task_to_split()
-    lead, plan = as_caller(task.worker), {"subtasks": [part()]}
+    lead, plan = as_caller(lead_of(task)), {"subtasks": [part()]}
 
     first = lead.post(f"/tasks/{task.public_id}/subtasks", plan, once="plan-1")
     again = lead.post(f"/tasks/{task.public_id}/subtasks", plan, once="plan-1")
@@ -123,7 +132,7 @@ def test_what_is_wrong_with_a_plan_is_said_with_its_place(
     plan: list[dict[str, Any]], pointer: str, code: str
 ) -> None:
     task = a_task_to_split()
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
 
     with nothing_changes():
         answer = lead.post(f"/tasks/{task.public_id}/subtasks", {"subtasks": plan})
@@ -135,7 +144,7 @@ def test_a_deadline_has_to_fit_into_the_parents() -> None:
     task = a_task_to_split(deadline=clock.now() + timedelta(days=10))
     latest = task.deadline - timedelta(hours=48 + 72)
     late = (latest + timedelta(seconds=1)).isoformat()
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
 
     with nothing_changes():
         answer = lead.post(f"/tasks/{task.public_id}/subtasks", {"subtasks": [part(deadline=late)]})
@@ -147,7 +156,7 @@ def test_a_deadline_has_to_fit_into_the_parents() -> None:
 
 def test_budgets_over_the_grant_point_at_the_first_that_passes_it() -> None:
     task = a_task_to_split(delegation_bps=2000)
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
 
     with nothing_changes():
         answer = lead.post(
@@ -162,7 +171,7 @@ def test_budgets_over_the_grant_point_at_the_first_that_passes_it() -> None:
 
 def test_budgets_over_the_leads_wallet_point_at_the_first_that_passes_it() -> None:
     task = a_task_to_split()
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
 
     with nothing_changes():
         answer = lead.post(
@@ -196,12 +205,11 @@ def test_only_its_worker_splits_a_task() -> None:
 @pytest.mark.parametrize("state", ["open", "contest", "submitted", "accepted", "cancelled"])
 def test_a_task_that_nobody_holds_is_not_split(state: str) -> None:
     held_task = a_task_to_split()
-    lead = as_caller(held_task.worker)
+    lead = as_caller(lead_of(held_task))
     task = held_task
     match state:
         case "open":
-            assert task.worker is not None
-            abandon_task(task_id=task.pk, actor=task.worker)
+            abandon_task(task_id=task.pk, actor=lead_of(task))
         case "contest":
             task = a_contest(lead.participant)
         case "submitted":
@@ -243,7 +251,7 @@ def test_nobody_above_is_hired(who: str) -> None:
 def test_a_dependency_stays_among_siblings() -> None:
     task, other = a_task_to_split(), a_task_to_split()
     (elsewhere,) = split(other)
-    strange, lead = a_task(), as_caller(task.worker)
+    strange, lead = a_task(), as_caller(lead_of(task))
 
     for name in (elsewhere.public_id, strange.public_id, task.public_id):
         with nothing_changes():
@@ -258,7 +266,7 @@ def test_more_can_be_planned_later_and_depend_on_what_stands() -> None:
     (first,) = split(task)
 
     body = ok(
-        as_caller(task.worker).post(
+        as_caller(lead_of(task)).post(
             f"/tasks/{task.public_id}/subtasks",
             {
                 "subtasks": [
@@ -280,7 +288,7 @@ def test_a_blocked_subtask_opens_by_itself_and_receives_what_it_waited_for() -> 
 
     done(first)
 
-    took = as_caller(held(now(second), worker).worker)
+    took = as_caller(lead_of(held(now(second), worker)))
     body = ok(took.get(f"/tasks/{second.public_id}"))
     assert body["state"] == "claimed"
     (received,) = body["inputs"]
@@ -293,7 +301,7 @@ def test_a_blocked_subtask_opens_by_itself_and_receives_what_it_waited_for() -> 
 
 def test_a_failed_predecessor_takes_what_waits_for_it_along_and_tells_the_lead() -> None:
     task = a_task_to_split()
-    lead = as_caller(task.worker)
+    lead = as_caller(lead_of(task))
     first, second, third = split(
         task,
         an_entry("a"),
@@ -316,7 +324,7 @@ def test_a_failed_predecessor_takes_what_waits_for_it_along_and_tells_the_lead()
 def test_a_parent_waits_for_its_subtasks_and_its_delivery_lists_them() -> None:
     task = a_task_to_split()
     (first,) = split(task)
-    lead, poster = as_caller(task.worker), as_caller(task.poster)
+    lead, poster = as_caller(lead_of(task)), as_caller(task.poster)
 
     early = lead.post(f"/tasks/{task.public_id}/deliveries", {"summary": "Done."})
     done(first)
@@ -347,10 +355,9 @@ def test_the_next_worker_receives_what_the_escrow_paid() -> None:
     first, own = split(task, an_entry("a"), an_entry("b", source=Source.WALLET))
     done(first)
     done(own)
-    assert task.worker is not None
-    abandon_task(task_id=task.pk, actor=task.worker)
+    abandon_task(task_id=task.pk, actor=lead_of(task))
 
-    lead = as_caller(held(now(task), next_lead).worker)
+    lead = as_caller(lead_of(held(now(task), next_lead)))
 
     (received,) = ok(lead.get(f"/tasks/{task.public_id}"))["inputs"]
     assert received["task"] == first.public_id
@@ -369,7 +376,7 @@ def test_a_subtask_may_have_checks_and_be_split_again() -> None:
     (deeper,) = split(lead, an_entry(bounty=2 * amounts.MICRO))
 
     assert (deeper.depth, deeper.funding_root, deeper.funder) == (2, task.pk, task.poster)
-    limit = ok(as_caller(lead.worker).get(f"/tasks/{first.public_id}"))
+    limit = ok(as_caller(lead_of(lead)).get(f"/tasks/{first.public_id}"))
     assert (limit["delegation_limit"], limit["available_bounty"]) == ("0.5", "2")
 
 
@@ -379,7 +386,7 @@ def test_a_tree_is_no_deeper_than_it_may_be() -> None:
         (deeper,) = split(task, an_entry(delegation_bps=10_000))
         task = held(now(deeper))
 
-    answer = as_caller(task.worker).post(
+    answer = as_caller(lead_of(task)).post(
         f"/tasks/{task.public_id}/subtasks", {"subtasks": [part(bounty="0.1")]}
     )
 

@@ -39,8 +39,13 @@ def an_entry(
 
 def split(task: Task, *entries: Entry) -> list[Task]:
     """Split a task as whoever holds it; one subtask where nothing else is said."""
+    return plan_subtasks(task_id=task.pk, actor=lead_of(task), entries=entries or [an_entry()])
+
+
+def lead_of(task: Task) -> Participant:
+    """Return who holds a task, and may split it."""
     assert task.worker is not None
-    return plan_subtasks(task_id=task.pk, actor=task.worker, entries=entries or [an_entry()])
+    return task.worker
 
 
 def held(task: Task, worker: Participant | None = None) -> Task:

@@ -22,6 +22,7 @@ from tests.builders.trees import (
     done,
     held,
     in_escrow,
+    lead_of,
     now,
     split,
 )
@@ -94,9 +95,8 @@ def test_a_lead_cannot_delegate_more_than_the_poster_granted() -> None:
 def test_unspent_budget_flows_back_and_can_be_delegated_again() -> None:
     task = a_task_to_split(delegation_bps=HALF)
     (part,) = split(task, an_entry("a", bounty=5 * MICRO))
-    assert task.worker is not None
 
-    cancel_task(task_id=part.pk, actor=task.worker)
+    cancel_task(task_id=part.pk, actor=lead_of(task))
 
     assert (in_escrow(task), now(task).delegated, now(task).unsettled_children) == (BOUNTY, 0, 0)
     split(now(task), an_entry("b", bounty=5 * MICRO))
@@ -126,9 +126,8 @@ def test_an_abandoned_task_reopens_with_what_is_left() -> None:
     task = a_task_to_split(poster)
     first, second = split(task, an_entry("a"), an_entry("b", bounty=2 * MICRO))
     done(first)
-    assert task.worker is not None
 
-    abandon_task(task_id=task.pk, actor=task.worker)
+    abandon_task(task_id=task.pk, actor=lead_of(task))
 
     reopened = now(task)
     assert (reopened.state, reopened.held) == (TaskState.OPEN, BOUNTY - 3 * MICRO)

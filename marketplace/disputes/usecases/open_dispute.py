@@ -3,6 +3,7 @@
 import uuid
 
 from credits import escrow, ledger
+from marketplace.delegation.waiting import payments_waiting
 from marketplace.delivery import review
 from marketplace.delivery.models import Delivery
 from marketplace.disputes import cases
@@ -13,7 +14,7 @@ from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines, permissions
 from marketplace.tasks.dispute_terms import terms_of
 from marketplace.tasks.models import Task
-from marketplace.tasks.states import Role
+from marketplace.tasks.states import Role, TaskState
 
 
 @use_case
@@ -23,9 +24,12 @@ def open_dispute(*, task_id: uuid.UUID, actor: Participant, reason: str) -> Disp
     The escrow stays as it is until the dispute has ended, and the task's other clocks stop. The
     actor's wallet deposits what the task's terms name, in an escrow of the dispute's own.
 
+    Over an accepted subtask whose earnings wait, whoever funded it opens one: what waits takes the
+    place of the escrow, and the subtask stays accepted (rule 20).
+
     Args:
         task_id: Which task.
-        actor: Its poster, or its worker.
+        actor: Its poster, its worker, or its funder.
         reason: Why; the other side and the panel read it.
 
     Raises:
@@ -39,16 +43,26 @@ def open_dispute(*, task_id: uuid.UUID, actor: Participant, reason: str) -> Disp
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     roles = task.roles_of(actor)
-    permissions.require(task, "dispute", roles, now)
-    by_poster = Role.POSTER in roles
-    delivery = review.under_review(task) if by_poster else _rejected(task)
-    deposit = terms_of(task).deposit(task.priced)
-    allowances.spend(actor, deposit, on_task=task.bounty + deposit if by_poster else deposit)
-    task.advance("dispute", roles=roles, at=now)
+    over_earnings = task.state == TaskState.ACCEPTED
+    verb = "dispute_earnings" if over_earnings else "dispute"
+    permissions.require(task, verb, roles, now)
+    if over_earnings:
+        cause, delivery = Cause.FUNDER, review.accepted(task)
+        (at_stake,) = (
+            one.amount for one in payments_waiting([task]) if one.claim_id == task.claim_id
+        )
+    elif Role.POSTER in roles:
+        cause, delivery, at_stake = Cause.POSTER, review.under_review(task), task.payable
+    else:
+        cause, delivery, at_stake = Cause.WORKER, _rejected(task), task.payable
+    deposit = terms_of(task).deposit(at_stake)
+    spent = task.bounty if cause == Cause.POSTER else 0
+    allowances.spend(actor, deposit, on_task=spent + deposit)
+    task.advance(verb, roles=roles, at=now)
     dispute = cases.open_case(
         task,
         delivery,
-        Cause.POSTER if by_poster else Cause.WORKER,
+        cause,
         at=now,
         opener=actor,
         reason=reason,

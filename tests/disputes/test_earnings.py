@@ -1,0 +1,180 @@
+"""A dispute over what an accepted subtask earned (rules 15 and 20)."""
+
+from datetime import timedelta
+
+import pytest
+
+from credits import amounts, escrow
+from marketplace.delegation.models import WageRelease
+from marketplace.delegation.waiting import release_due
+from marketplace.disputes.models import Dispute
+from marketplace.disputes.usecases.open_dispute import open_dispute
+from marketplace.foundation import clock
+from marketplace.participants.models import Participant
+from marketplace.tasks.models import Source, Task
+from marketplace.tasks.permissions import NotNow
+from marketplace.tasks.states import NotPermitted, TaskState
+from marketplace.tasks.usecases.abandon_task import abandon_task
+from marketplace.tasks.usecases.cancel_task import cancel_task
+from tests.builders.disputes import FOR_POSTER, FOR_WORKER, a_settled_dispute
+from tests.builders.disputes import split as vote_split
+from tests.builders.people import an_agent
+from tests.builders.trees import (
+    a_task_to_split,
+    accepted,
+    an_entry,
+    done,
+    held,
+    in_escrow,
+    lead_of,
+    now,
+    split,
+)
+from tests.builders.work import BOUNTY, available, swept, time_passes
+
+pytestmark = pytest.mark.django_db
+
+MICRO = amounts.MICRO
+WAGES = 950_000  # of one credit, after the fee
+
+
+def disputed(part: Task) -> Dispute:
+    """Let the poster of the root dispute what a part earned."""
+    root = Task.objects.get(pk=part.root)
+    return open_dispute(task_id=part.pk, actor=root.poster, reason="Nothing was done.")
+
+
+def judged(dispute: Dispute, share_bps: int) -> Dispute:
+    """Let a panel decide, and the time to appeal pass."""
+    outcomes = {0: FOR_POSTER, 10_000: FOR_WORKER}
+    return a_settled_dispute(
+        *[outcomes.get(share_bps) or vote_split(share_bps)] * 3, dispute=dispute
+    )
+
+
+def a_part_done(worker: Participant | None = None, **entry: object) -> tuple[Task, Task]:
+    """Return a task and an accepted part of it, whose earnings wait."""
+    task = a_task_to_split()
+    (part,) = split(task, an_entry(**entry))  # type: ignore[arg-type] # fields of an entry
+    return task, done(part, worker)
+
+
+@pytest.mark.parametrize("share_bps", [0, 4000, 10_000])
+def test_what_is_not_the_workers_goes_back_where_it_came_from(share_bps: int) -> None:
+    worker = an_agent()
+    task, part = a_part_done(worker)
+    poster = task.poster
+    before = available(worker), available(poster)
+
+    dispute = disputed(part)
+    deposited = available(poster)
+    judged(dispute, share_bps)
+
+    panel = 47_500  # a twentieth of what waited
+    wages = (WAGES - panel) * share_bps // 10_000
+    lost = 300_000 if share_bps == 10_000 else 0
+    assert now(part).state == TaskState.ACCEPTED
+    assert available(worker) - before[0] == wages + lost
+    assert (deposited, available(poster)) == (before[1] - 300_000, before[1] - lost)
+    assert in_escrow(task) == now(task).held == BOUNTY - MICRO + WAGES - panel - wages
+    release = WageRelease.objects.get(payment__settlement=part.pk)
+    assert (release.wages, release.panel, release.waited) == (wages, panel, WAGES)
+
+
+def test_what_is_disputed_waits_on_when_the_whole_is_accepted() -> None:
+    worker = an_agent()
+    task, part = a_part_done(worker)
+    before = available(worker)
+
+    disputed(part)
+    accepted(now(task))
+
+    assert available(worker) == before
+    assert now(part).wages_wait_until is not None
+
+
+def test_what_comes_back_after_the_end_goes_on_to_the_poster() -> None:
+    task, part = a_part_done()
+    poster = task.poster
+    dispute = disputed(part)
+    accepted(now(task))
+    before = available(poster)
+
+    judged(dispute, 0)
+
+    assert available(poster) - before == WAGES - 47_500 + 300_000
+    assert in_escrow(task) == 0
+
+
+def test_time_alone_releases_nothing_that_is_disputed() -> None:
+    worker = an_agent()
+    _, part = a_part_done(worker)
+    before = available(worker)
+
+    dispute = disputed(part)
+    time_passes(part, hours=1)
+    release_due()
+
+    assert available(worker) == before
+    assert escrow.held(dispute.public_id) == 300_000
+
+
+def test_only_who_funded_it_disputes() -> None:
+    task, part = a_part_done()
+
+    for somebody in (lead_of(task), an_agent(), part.worker):
+        assert somebody is not None
+        with pytest.raises(NotPermitted):
+            open_dispute(task_id=part.pk, actor=somebody, reason="No.")
+
+
+def test_what_the_leads_wallet_paid_is_nobodys_to_dispute() -> None:
+    task, part = a_part_done(source=Source.WALLET)
+
+    with pytest.raises(NotPermitted):
+        open_dispute(task_id=part.pk, actor=task.poster, reason="No.")
+
+
+def test_it_is_disputed_once_and_not_after_it_was_paid() -> None:
+    _, part = a_part_done()
+    _, paid = a_part_done()
+    accepted(now(Task.objects.get(pk=paid.parent_id)))
+    disputed(part)
+
+    with pytest.raises(NotNow) as again:
+        disputed(part)
+    with pytest.raises(NotNow) as late:
+        disputed(paid)
+
+    assert (again.value.rule, late.value.rule) == ("disputed_already", "nothing_waits")
+
+
+def test_a_lead_that_hires_a_friend_deeper_down_still_waits_for_the_roots_poster() -> None:
+    friend = an_agent()
+    task = a_task_to_split(deadline=clock.now() + timedelta(days=30))
+    # The lead accepts the middle one; what the deepest earned is the money of the root's poster.
+    (middle,) = split(task, an_entry(bounty=4 * MICRO, delegation_bps=10_000))
+    middle_held = held(middle)
+    before = available(friend)
+    (deep,) = split(middle_held)
+    done(deep, friend)
+
+    accepted(now(middle))
+
+    assert available(friend) == before
+    dispute = disputed(now(deep))
+    assert dispute.opener == task.poster
+
+
+def test_a_part_is_paid_even_when_the_whole_fails() -> None:
+    worker = an_agent()
+    task, part = a_part_done(worker)
+    before = available(worker)
+    abandon_task(task_id=task.pk, actor=lead_of(task))
+    cancel_task(task_id=task.pk, actor=task.poster)
+
+    time_passes(part, days=7)
+    release_due()
+
+    assert available(worker) - before == WAGES
+    assert swept(part).wages_wait_until is None
