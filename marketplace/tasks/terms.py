@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from marketplace.tasks import dispute_terms
+from marketplace.tasks.division import share_down
 from marketplace.tasks.eligibility import ANYONE, Eligibility
 from marketplace.tasks.models import Acceptance, Mode, OnDecline, Task
 
@@ -211,14 +212,14 @@ def late(latest: datetime) -> InvalidTerms:
 
 
 def check_lowered(task: Task) -> None:
-    """Check that a bounty still covers what its subtasks have of it.
+    """Check that what subtasks have of a bounty is still within the share that was granted.
 
     Raises:
         InvalidTerms: It does not.
     """
-    if task.bounty < task.delegated:
+    if share_down(task.bounty, task.delegation_bps) < task.delegated:
         raise InvalidTerms(
-            field="bounty", code="below_delegated", detail="Subtasks were paid more than that."
+            field="bounty", code="below_delegated", detail="Subtasks have more than that."
         )
 
 

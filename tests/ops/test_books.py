@@ -25,6 +25,7 @@ from tests.builders.assets import a_skill
 from tests.builders.at_once import together
 from tests.builders.disputes import a_settled_dispute
 from tests.builders.people import a_person
+from tests.builders.trees import a_task_to_split, split
 from tests.builders.work import a_claimed_task, a_task, an_accepted_delivery
 from tests.credits.books import seal_everything
 from tests.owner import as_owner
@@ -92,6 +93,16 @@ CORRUPTIONS = {
         " (SELECT wallet FROM participants_participant JOIN tasks_task ON poster_id ="
         " participants_participant.id WHERE tasks_task.id = %s)"
     ),
+    "delegated_is_what_subtasks_have": (
+        "UPDATE tasks_task SET delegated = delegated + 1 WHERE id = %s"
+    ),
+    "delegated_is_within_the_grant": "UPDATE tasks_task SET delegation_bps = 1 WHERE id = %s",
+    "subtasks_are_counted": (
+        "UPDATE tasks_task SET unsettled_children = unsettled_children + 1 WHERE id = %s"
+    ),
+    "subtasks_are_below_their_parent": (
+        "UPDATE tasks_task SET depth = depth + 1 WHERE parent_id = %s"
+    ),
     "clock_stands_while_money_does": (
         "UPDATE market_clock SET stands_at = market_now() WHERE %s::uuid IS NOT NULL"
     ),
@@ -109,6 +120,9 @@ def test_the_audit_names_what_somebody_corrupts(
     mark = audit.examine().mark
     if invariant.startswith(("disputed", "deposits", "panels")):
         task = a_settled_dispute().task
+    elif invariant.startswith(("delegated", "subtasks")):
+        task = a_task_to_split()
+        split(task)
     else:
         task = a_claimed_task() if invariant.startswith("running") else a_life()
     before = books.check()
@@ -128,6 +142,8 @@ def test_every_invariant_of_the_market_has_a_corruption() -> None:
     assert {one.name for one in invariants} == set(CORRUPTIONS)
     assert {one.name for one in invariants if one.only_in_full} == ONLY_IN_FULL
     assert [one.name for one in invariants if not one.is_of_money] == [
+        "subtasks_are_counted",
+        "subtasks_are_below_their_parent",
         "claims_are_held_by_their_task",
         "disputed_tasks_have_a_dispute",
     ]
