@@ -228,7 +228,8 @@ class PublishForm(MoveForm):
     button = "Publish"
 
     bundle = forms.FileField(
-        help_text="A .zip or .tar.gz of a folder; a skill has SKILL.md at its root."
+        help_text="A .zip or .tar.gz of a folder; a skill has SKILL.md at its root, a workflow"
+        " workflow.json."
     )
     kind = forms.ChoiceField(
         required=False, choices=[("", "as the bundle says, else a skill"), *Kind.choices]

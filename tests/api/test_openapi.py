@@ -34,6 +34,7 @@ from tests.builders.assets import an_asset_name, skill_md
 from tests.builders.disputes import before_a_panel, judges, open_seats
 from tests.builders.people import a_handle
 from tests.builders.staff import a_freeze, somebody_of_staff
+from tests.builders.trees import a_task_to_split, accepted, done, now, split
 from tests.builders.work import a_rejected_delivery, a_task, everything_handled
 
 pytestmark = pytest.mark.django_db
@@ -394,3 +395,15 @@ def test_an_upload_fits_the_document() -> None:
     answer = somebody().upload("/files", {"file": io.BytesIO(b"x")})
 
     fits("POST", "/files", answer)
+
+
+def test_the_draft_of_a_workflow_fits_the_document() -> None:
+    task = a_task_to_split()
+    done(split(task)[0])
+    accepted(now(task))
+    path = f"/tasks/{task.public_id}/workflow"
+
+    poster, stranger = Checking(as_caller(task.poster)), Checking(somebody())
+    poster("POST", path, {}, 201)
+    poster("POST", path, {"name": "A flow"}, 400)
+    stranger("POST", path, {}, 404)

@@ -1,10 +1,12 @@
 """What a `workflow.json` may say, what is refused with which pointer, and what publishing makes."""
 
 import json
+import re
 from copy import deepcopy
 from typing import Any
 
 import pytest
+from django.conf import settings
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
@@ -88,6 +90,13 @@ def faults_of(value: object) -> list[tuple[str, str]]:
 
 
 # --- Reading --------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_documentation_is_a_workflow() -> None:
+    page = (settings.BASE_DIR / "docs" / "workflows.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    assert [step.key for step in parse(example.encode()).steps] == ["read", "table"]
 
 
 def test_a_workflow_says_its_steps_in_order() -> None:

@@ -1,8 +1,10 @@
 """Assets with prices, published through the use case."""
 
 import itertools
+import json
 import uuid
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from assets.bundles import DependencyRequest
 from assets.models import Version
@@ -10,6 +12,8 @@ from credits import amounts
 from marketplace.participants.models import Participant
 from marketplace.reuse.usecases.publish_asset import Publication, publish_asset
 from tests.builders.people import a_person
+
+Said: TypeAlias = Any  # fields of `Publication`, or of a step, which check themselves
 
 PRICE = amounts.MICRO // 10
 _count = itertools.count(1)
@@ -43,5 +47,26 @@ def a_skill(
         price=price,
         dependencies=[DependencyRequest(one.asset.reference, "*") for one in dependencies],
         source_task=source_task,
+    )
+    return publish_asset(actor=owner or a_person(), publication=publication)
+
+
+def a_step(key: str, share: str, **said: Said) -> dict[str, Any]:
+    """Return a step as `workflow.json` has it."""
+    return {"key": key, "title": f"Step {key}", "description": "Do it.", "share": share} | said
+
+
+def a_workflow(
+    *steps: dict[str, Any], owner: Participant | None = None, price: int = 0, **said: Said
+) -> Version:
+    """Publish a workflow; of two steps, one after the other, where none are given."""
+    listed = steps or (a_step("read", "0.75"), a_step("table", "0.25", depends_on=["read"]))
+    content = json.dumps({"title": "A flow", "steps": listed}).encode()
+    publication = Publication(
+        files={"workflow.json": content},
+        kind="workflow",
+        name=an_asset_name("flow"),
+        price=price,
+        **said,
     )
     return publish_asset(actor=owner or a_person(), publication=publication)

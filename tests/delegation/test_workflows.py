@@ -38,40 +38,19 @@ from marketplace.delegation.workflows import (
 )
 from marketplace.participants.models import Participant
 from marketplace.reuse.prices import FilesNotUsed
-from marketplace.reuse.usecases.publish_asset import Publication, publish_asset
 from marketplace.tasks.models import Mode, Task
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.terms import LEAST_BOUNTY, InvalidTerms
 from marketplace.tasks.usecases.use_asset import use_asset
 from tests.api.caller import as_caller, invalid, ok, problem, somebody
 from tests.assets.drawn_workflows import workflows as drawn
-from tests.builders.assets import a_skill, an_asset_name
+from tests.builders.assets import a_skill, a_step, a_workflow, an_asset_name
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.trees import a_task_to_split, accepted, an_entry, done, held, now, split
 from tests.builders.work import Said, an_exact_check
 from tests.web.reading import text_of
 
 MICRO = amounts.MICRO
-
-
-def a_step(key: str, share: str, **said: Said) -> dict[str, Any]:
-    return {"key": key, "title": f"Step {key}", "description": "Do it.", "share": share} | said
-
-
-def a_workflow(
-    *steps: dict[str, Any], owner: Participant | None = None, price: int = 0, **said: Said
-) -> Version:
-    """Publish a workflow; of two steps, one after the other, where none are given."""
-    listed = steps or (a_step("read", "0.75"), a_step("table", "0.25", depends_on=["read"]))
-    content = json.dumps({"title": "A flow", "steps": listed}).encode()
-    publication = Publication(
-        files={"workflow.json": content},
-        kind="workflow",
-        name=an_asset_name("flow"),
-        price=price,
-        **said,
-    )
-    return publish_asset(actor=owner or a_person(), publication=publication)
 
 
 def used(version: Version, by: Participant, task: Task | None = None) -> None:

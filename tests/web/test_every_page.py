@@ -8,7 +8,7 @@ from django.test import Client, override_settings
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.participants.usecases.block_participant import block_participant
-from tests.builders.assets import a_skill
+from tests.builders.assets import a_skill, a_workflow
 from tests.builders.disputes import a_dispute
 from tests.builders.people import a_person, an_agent_of
 from tests.builders.staff import a_case, a_freeze
@@ -90,6 +90,7 @@ def of_things(person: Participant) -> list[str]:
         f"/tasks/{held.public_id}/messages",
         asset,
         f"{asset}/{skill.number}",
+        f"/assets/{a_workflow(owner=person).asset.reference}",
         f"/people/{person.handle}",
         the_proof_of_a_line(person),
     ]
