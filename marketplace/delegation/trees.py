@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from marketplace.delegation.models import Dependency
 from marketplace.foundation.clock import MarketNow
 from marketplace.participants.models import Participant
-from marketplace.tasks.division import BASIS_POINTS, share_down
+from marketplace.tasks.division import BASIS_POINTS
 from marketplace.tasks.lineage import UNREAD, holds_up
 from marketplace.tasks.models import Task
 from marketplace.tasks.queries import visible_to
@@ -34,12 +34,14 @@ class Node:
         waits_for: The siblings that it depends on, in the order in which they were planned.
         is_seen: Whether its title may be shown; staff hide some from others.
         is_told: Whether the viewer is told what was agreed, and who does it.
+        is_side: Whether the viewer is a side of it or of a task above it, or staff.
     """
 
     task: Task
     waits_for: Sequence[uuid.UUID]
     is_seen: bool
     is_told: bool
+    is_side: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class Tree:
         delivered.
         """
         running = {node.task.pk: node for node in self.nodes if not node.task.is_ended}
-        found = {pk: [one for one in node.waits_for if one in running] for pk, node in running.items()}
+        found = {
+            pk: [one for one in node.waits_for if one in running] for pk, node in running.items()
+        }
         for node in running.values():
             parent = running.get(node.task.parent_id) if node.task.parent_id else None
             if parent is not None and holds_up(node.task, parent.task):
@@ -99,7 +103,7 @@ def tree_of(task_id: uuid.UUID, viewer: Participant | None) -> Tree:
     root = seen.filter(pk=task_id).values("root")[:1]
     predecessors = Dependency.objects.filter(task=OuterRef("pk")).order_by("predecessor")
     rows = (
-        # A root is not in the index of those that have one; see the index `task_of_tree`.
+        # A root is not in the index `task_of_tree`, which has what is below one.
         Task.objects.filter(Q(pk=root) | Q(root=root, parent__isnull=False))
         .annotate(
             waits_for=ArraySubquery(predecessors.values("predecessor")),
@@ -107,21 +111,146 @@ def tree_of(task_id: uuid.UUID, viewer: Participant | None) -> Tree:
             read_at=MarketNow(),
         )
         .select_related("poster", "lead", "worker")
-        .defer(*UNREAD[1:], "verification", "dispute_terms")
-        .order_by("pk")
+        .defer(*UNREAD, "dispute_terms")
+        .order_by("pk")  # so each comes after what it is a part of
     )
-    found = {row.pk: row for row in rows}
-    if task_id not in found:
+    nodes: dict[uuid.UUID, Node] = {}
+    at = None
+    for row in rows:
+        above = None if row.parent_id is None else nodes[row.parent_id]
+        is_side = _is_side(row, viewer) or (above is not None and above.is_side)
+        nodes[row.pk] = Node(
+            task=row,
+            waits_for=row.waits_for,
+            is_seen=row.is_seen,
+            is_side=is_side,
+            is_told=is_side or (viewer is not None and viewer.pk in row.parties),
+        )
+        at = at or row.read_at
+    if task_id not in nodes or at is None:
         raise Task.DoesNotExist
-    above = list(_above(found, found[task_id]))[::-1]
-    below: dict[uuid.UUID | None, list[Task]] = {}
-    for row in found.values():
-        below.setdefault(row.parent_id, []).append(row)
+    return Tree(_above(nodes, task_id), list(_from(nodes, task_id)), at)
 
-    def told(task: Task) -> bool:
-        return is_told([task, *_above(found, task)], viewer)
 
-    def node(task: Task) -> Node:
-        return Node(task, row.waits_for, row.is_seen, told(task))
+def _is_side(task: Task, viewer: Participant | None) -> bool:
+    """Say whether *viewer* reads what was agreed in a task and in all below it."""
+    if viewer is None:
+        return False
+    sides = (task.poster_id, task.poster_operator_id, task.worker_id, task.worker_operator_id)
+    return viewer.is_staff or viewer.pk in sides
 
-    ...
+
+def _above(nodes: Mapping[uuid.UUID, Node], task_id: uuid.UUID) -> list[Node]:
+    """Return what a task is a part of, the root first."""
+    found: list[Node] = []
+    parent = nodes[task_id].task.parent_id
+    while parent is not None:
+        found.insert(0, nodes[parent])
+        parent = nodes[parent].task.parent_id
+    return found
+
+
+def _from(nodes: Mapping[uuid.UUID, Node], task_id: uuid.UUID) -> Iterator[Node]:
+    """Return a task, and after each its subtasks with all below them."""
+    parts: dict[uuid.UUID | None, list[uuid.UUID]] = {}
+    for pk, node in nodes.items():
+        parts.setdefault(node.task.parent_id, []).append(pk)
+    left = [task_id]
+    while left:
+        one = left.pop()
+        yield nodes[one]
+        left.extend(reversed(parts.get(one, ())))
+
+
+def time_left(task: Task, at: datetime) -> timedelta:
+    """Return how long a task that has not ended may still take by its terms, without subtasks.
+
+    What nobody has begun takes a lease, or what is left to its deadline where that is less; a
+    contest always stays open to the end. What somebody holds takes what is left of the limit that
+    runs for them. A review follows, as long as its window is. What is under review or disputed
+    takes until the limit that runs now, and what only waits for its last subtask takes no time.
+    """
+    at = task.own_time(at)
+    if task.state == TaskState.CLOSING:
+        return NO_TIME
+    judged_by = task.dispute_due_at or task.with_staff_until or task.review_due_at
+    if judged_by is not None:
+        return max(judged_by - at, NO_TIME)
+    review = timedelta(seconds=task.review_window_seconds)
+    if task.state == TaskState.SUBMITTED:  # its checks run
+        return review
+    held_until = task.resubmit_by or task.notice_ends_at or task.claim_expires_at
+    done_by = held_until or (task.deadline if task.is_contest else task.one_lease_from(at))
+    return max(done_by - at, NO_TIME) + review
+
+
+def longest_chain(
+    waits: Mapping[uuid.UUID, Collection[uuid.UUID]],
+    takes: Mapping[uuid.UUID, timedelta],
+    last: uuid.UUID,
+) -> list[uuid.UUID]:
+    """Return the chain of tasks, each waiting for the one before, that takes longest in all.
+
+    It begins with one that waits for nothing and ends with *last*; nothing that *last* waits for,
+    over however many others, can put off its end more. Of equals the one with the lowest id.
+
+    Args:
+        waits: What each task waits for, without cycles.
+        takes: How long each still takes when what it waits for has ended.
+        last: Where the chain ends.
+
+    Complexity: linear in the tasks and in what they wait for.
+    """
+    ends: dict[uuid.UUID, timedelta] = {}
+    before: dict[uuid.UUID, uuid.UUID] = {}
+    for one in TopologicalSorter(waits).static_order():
+        begins = NO_TIME
+        for waited in sorted(waits[one]):
+            if one not in before or ends[waited] > begins:
+                before[one], begins = waited, ends[waited]
+        ends[one] = begins + takes[one]
+    chain = [last]
+    while chain[-1] in before:
+        chain.append(before[chain[-1]])
+    return chain[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a tree is. Micro-credits; what a task pays on to subtasks counts as theirs.
+
+    Attributes:
+        tasks: All of them, with the one on top.
+        accepted: Those that were accepted.
+        running: Those that have not ended.
+        failed: Those that ended otherwise.
+        bounty_accepted: What the accepted ones keep of their bounties.
+        bounty: What those keep that are accepted or running.
+    """
+
+    tasks: int
+    accepted: int
+    running: int
+    failed: int
+    bounty_accepted: int
+    bounty: int
+
+    @property
+    def share_bps(self) -> int:
+        """Return how much of the bounty is accepted, in basis points, rounded down."""
+        return self.bounty_accepted * BASIS_POINTS // self.bounty if self.bounty else 0
+
+
+def progress_of(tasks: Collection[Task]) -> Progress:
+    """Return how far tasks are; those that failed are no part of the bounty that is to be done."""
+    accepted = [task for task in tasks if task.state == TaskState.ACCEPTED]
+    running = [task for task in tasks if not task.is_ended]
+    kept = sum(task.held for task in accepted)
+    return Progress(
+        tasks=len(tasks),
+        accepted=len(accepted),
+        running=len(running),
+        failed=len(tasks) - len(accepted) - len(running),
+        bounty_accepted=kept,
+        bounty=kept + sum(task.held for task in running),
+    )
