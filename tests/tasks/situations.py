@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from marketplace.delegation.usecases.plan_subtasks import plan_subtasks
 from marketplace.delivery.models import Delivery
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
@@ -12,7 +13,7 @@ from marketplace.delivery.usecases.submit_delivery import Work, submit_delivery
 from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
-from marketplace.tasks.models import Mode, OnDecline, Task
+from marketplace.tasks.models import Mode, OnDecline, Source, Task
 from marketplace.tasks.states import IllegalTransition
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
@@ -25,6 +26,8 @@ from marketplace.tasks.usecases.raise_task import raise_task
 from marketplace.tasks.usecases.use_asset import use_asset
 from tests.builders.disputes import a_posters_dispute, disputed
 from tests.builders.people import a_person, an_agent, an_agent_of
+from tests.builders.trees import a_task_to_split, done, split
+from tests.builders.trees import an_entry as part_entry
 from tests.builders.work import (
     a_bid,
     a_claimed_task,
@@ -163,6 +166,40 @@ def _closed_with_a_failure(cast: Cast) -> Task:
     return closed(again(task))
 
 
+# --- Tasks that are split: Ada posts the whole, Bo leads, Eve works on a part ----------------------
+
+
+def _split(cast: Cast) -> Task:
+    part = _part(cast)
+    assert part.parent is not None
+    return again(part.parent)
+
+
+def _part(cast: Cast) -> Task:
+    lasting = clock.now() + timedelta(days=60)  # so that parts of parts have time
+    (part,) = split(a_task_to_split(cast.ada, cast.bo, deadline=lasting))
+    return part
+
+
+def _part_that_waits(cast: Cast) -> Task:
+    whole = a_task_to_split(cast.ada, cast.bo)
+    return split(whole, part_entry("a"), part_entry("b", depends_on=("a",)))[1]
+
+
+def _part_held(cast: Cast) -> Task:
+    return claim_task(task_id=_part(cast).pk, actor=cast.eve)
+
+
+def _part_accepted(cast: Cast) -> Task:
+    return done(_part(cast), cast.eve)
+
+
+def _closing(cast: Cast) -> Task:
+    part = _part_held(cast)
+    assert part.parent_id is not None
+    return cancel_task(task_id=part.parent_id, actor=cast.ada, at_once=True)
+
+
 SITUATIONS: dict[str, Callable[[Cast], Task]] = {
     "open": _open,
     "claimed": _claimed,
@@ -187,6 +224,12 @@ SITUATIONS: dict[str, Callable[[Cast], Task]] = {
     "accepted": _accepted,
     "cancelled": _cancelled,
     "expired": _expired,
+    "split": _split,
+    "a part": _part,
+    "a part that waits": _part_that_waits,
+    "a part, held": _part_held,
+    "a part, accepted": _part_accepted,
+    "closing": _closing,
 }
 
 
@@ -222,6 +265,9 @@ MOVES: dict[str, Move] = {
     "abandon": lambda task, actor: abandon_task(task_id=task.pk, actor=actor),
     "submit": lambda task, actor: submit_delivery(
         task_id=task.pk, actor=actor, work=Work(summary="x")
+    ),
+    "add_subtasks": lambda task, actor: plan_subtasks(
+        task_id=task.pk, actor=actor, entries=[part_entry("new", source=Source.WALLET)]
     ),
     "dispute": lambda task, actor: open_dispute(task_id=task.pk, actor=actor, reason="No."),
     "accept": lambda task, actor: accept_delivery(delivery_id=_latest(task), actor=actor),

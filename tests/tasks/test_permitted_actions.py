@@ -75,10 +75,10 @@ EXPECTED = {
     "open": {"ada": {"cancel", "edit", "raise"}, "eve": {"claim"}, "bo": {"claim"}},
     "claimed": {
         "ada": {"cancel", "cancel_at_once", "raise"},
-        "bo": {"heartbeat", "abandon", "submit"},
+        "bo": {"heartbeat", "abandon", "submit", "add_subtasks"},
     },
     "submitted": {"ada": {"accept", "reject", "dispute", "raise"}},
-    "rejected": {"ada": {"raise"}, "bo": {"abandon", "dispute", "submit"}},
+    "rejected": {"ada": {"raise"}, "bo": {"abandon", "dispute", "submit", "add_subtasks"}},
     "rejected twice and delivered": {"ada": {"accept", "dispute", "raise"}},
     "under notice": {"ada": {"cancel_at_once", "raise"}, "bo": {"abandon", "submit"}},
     "delivered under notice": {"ada": {"accept", "reject", "dispute", "raise"}},
@@ -87,7 +87,7 @@ EXPECTED = {
     "bid selected": {"ada": {"cancel"}, "bo": {"claim", "decline"}},
     "held on a bid": {
         "ada": {"cancel", "cancel_at_once", "raise"},
-        "bo": {"heartbeat", "abandon", "submit"},
+        "bo": {"heartbeat", "abandon", "submit", "add_subtasks"},
     },
     "offered": {"ada": {"cancel"}, "bo": {"claim", "decline"}},
     "offered for good": {"ada": {"cancel"}, "bo": {"claim", "decline"}},
@@ -101,6 +101,18 @@ EXPECTED = {
     "accepted": {},
     "cancelled": {},
     "expired": {},
+    "split": {
+        "ada": {"cancel", "cancel_at_once", "raise"},
+        "bo": {"heartbeat", "abandon", "add_subtasks"},
+    },
+    "a part": {"bo": {"cancel", "edit", "raise"}, "eve": {"claim"}},
+    "a part that waits": {"bo": {"cancel", "edit"}},
+    "a part, held": {
+        "bo": {"cancel", "raise"},
+        "eve": {"heartbeat", "abandon", "submit", "add_subtasks"},
+    },
+    "a part, accepted": {"ada": {"dispute"}},
+    "closing": {},
 }
 
 

@@ -18,8 +18,10 @@ Drawn by `make docs` from the tables in `marketplace/tasks/states.py` and
 
 ## A task
 
-`anyone` is whoever is not of the poster's own operator, `clock` is the passing of a limit of time,
-`checks` are the required checks of a delivery.
+`anyone` is whoever is not of the poster's own operator, nor of that of anybody who posted or led a
+task above; `clock` is the passing of a limit of time, `checks` are the required checks of a
+delivery, `tree` is what became of a task's parent, siblings or subtasks, `funder` whoever posted
+the task whose escrow a subtask is paid from. A subtask that waits for siblings begins `blocked`.
 
 """
 OF_DISPUTES = """
@@ -36,7 +38,7 @@ def document() -> str:
     """Return the page: a diagram in Mermaid for each table, and what its states mean."""
     tasks = _diagram(
         [(row.source, row.target, row.verb, row.role) for row in TRANSITIONS],
-        begins={TaskState.OPEN: "post"},
+        begins={TaskState.OPEN: "post", TaskState.BLOCKED: "plan"},
         ends=ENDED,
     )
     disputes = _diagram(
