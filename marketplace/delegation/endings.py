@@ -47,6 +47,8 @@ def subtask_ended(task: Task, at: datetime, claim: Claim | None) -> None:
     """A subtask has ended: clocks go on, siblings follow, and its parent may end in turn."""
     del claim
     parent = lineage.parent_of(task)
+    if task.wages_wait_until is not None:
+        waiting.tell_funder(task)
     clocks.go_on(lineage.above(task), at=at)
     if not parent.is_ended and holds_up(task, parent):
         parent.unsettled_children -= 1

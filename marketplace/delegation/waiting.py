@@ -41,6 +41,20 @@ log = structlog.get_logger()
 BATCH = 500
 
 
+def tell_funder(task: Task) -> None:
+    """Tell whose money a subtask earned until when they may dispute that."""
+    until = task.wages_wait_until
+    assert until is not None, "something waits"
+    record(
+        "wages.waiting",
+        subject=task.subject,
+        actor=None,
+        readers=[task.funder_id, *task.parties],
+        notified=[task.funder_id],
+        data={"task": task.public_id, "key": task.key, "until": until.isoformat()},
+    )
+
+
 def payments_waiting(tasks: Sequence[Task]) -> list[SettlementPayment]:
     """Return what waits for the workers of subtasks. Round trips: one."""
     waiting = [task.pk for task in tasks if task.wages_wait_until is not None]
