@@ -50,8 +50,8 @@ def pay(source: AccountId, target: AccountId, amount: int) -> Posted:
     return posting(Leg(source, -amount), Leg(target, amount))
 
 
-def wait_until_somebody_waits(seconds: float = 5) -> None:
-    """Return when a session of this database waits for a lock."""
+def wait_until_somebody_waits(seconds: float = 5, *, sessions: int = 1) -> None:
+    """Return when so many sessions of this database wait for a lock."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         # The application sees no more than its own sessions.
@@ -59,10 +59,10 @@ def wait_until_somebody_waits(seconds: float = 5) -> None:
             # A transaction looks at one snapshot of the sessions until told otherwise.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
-                "SELECT FROM pg_stat_activity"
+                "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
-            if cursor.fetchone() is not None:
+            if cursor.fetchone()[0] >= sessions:
                 return
         time.sleep(0.01)
     raise TimeoutError("nobody waited for a lock")

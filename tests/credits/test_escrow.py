@@ -424,6 +424,18 @@ def test_nothing_is_posted_to_an_escrow_after_its_end_in_the_same_call() -> None
     assert escrow.held(work) == 10
 
 
+def test_what_an_end_leaves_is_not_taken_by_a_later_posting_of_the_same_call() -> None:
+    work, ada = funded_work(10), a_wallet()
+    held = escrow.find(work)
+    assert held is not None
+    rest = NewPosting(unique("rest"), "transfer", [Leg(held, -6), Leg(ada, 6)])
+
+    with pytest.raises(EscrowMismatch) as refusal:
+        settle_many(ends=[escrow.End(work, {ada: 4})], beside=[rest])
+
+    assert (refusal.value.held, refusal.value.parts) == (10, 4)
+
+
 # --- Requests again, and requests that cannot be --------------------------------------------------
 
 

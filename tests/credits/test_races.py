@@ -261,6 +261,12 @@ def test_opposing_postings_never_deadlock() -> None:
 ROUNDS = OPPOSING // 100
 
 
+def fund_each(works: list[str], source: AccountId) -> Posted:
+    return escrow.fund_many(
+        works=dict.fromkeys(works, 1), owner=None, source=source, reference=unique("fund")
+    )
+
+
 def end_of(work: str, payee: AccountId) -> escrow.End:
     """Return the end of a work as it stands, which a rival may change before it comes."""
     held = escrow.held(work)
@@ -269,6 +275,10 @@ def end_of(work: str, payee: AccountId) -> escrow.End:
 
 def test_many_works_funded_and_ended_at_once_never_deadlock() -> None:
     name = unique("tree")
+    every = [f"{name}:{number}:{place}" for number in range(ROUNDS) for place in range(5)]
+    # Before the wallets, so that escrows are locked first.
+    chunks = [every[at : at + 100] for at in range(0, len(every), 100)]
+    run_together(*(partial(fund_each, works, a_wallet(len(works))) for works in chunks))
     wallets, before = [a_wallet(100_000) for _ in range(4)], deadlocks()
 
     def work_in_turn(thread: int) -> Counter[str]:
@@ -279,13 +289,7 @@ def test_many_works_funded_and_ended_at_once_never_deadlock() -> None:
             chance.shuffle(works)
             payer, payee, other = chance.sample(wallets, 3)
             legs = [Leg(payee, -3), Leg(other, 1), Leg(payer, 2)]
-            fund = partial(
-                escrow.fund_many,
-                works=dict.fromkeys(works[:4], 2),
-                owner=None,
-                source=payer,
-                reference=unique("fund"),
-            )
+            fund = partial(fund_each, works[:4], payer)
             split = partial(
                 escrow.allocate_many,
                 work=works[0],
@@ -317,10 +321,37 @@ def test_many_works_funded_and_ended_at_once_never_deadlock() -> None:
     assert done.total() == THREADS * ROUNDS * 3
     assert done["posted"], done
     assert done["closed"], done
-    left = sum(
-        escrow.held(f"{name}:{number}:{place}") for number in range(ROUNDS) for place in range(5)
-    )
-    assert sum(balances(wallets).values()) + left == 400_000
+    left = sum(escrow.held(work) for work in every)
+    assert sum(balances(wallets).values()) + left == 400_000 + len(every)
+
+
+def test_an_escrow_that_ends_without_parts_is_locked_in_its_turn() -> None:
+    work, is_held = funded_work(1), threading.Event()
+    ada, bo = a_wallet(9), a_wallet()
+    run_together(partial(escrow.withdraw, work=work, to=bo, amount=1, reference=unique("withdraw")))
+
+    def hold() -> Posted:
+        made = pay(ada, bo, 1)
+        is_held.set()
+        wait_until_somebody_waits(sessions=2)
+        return made
+
+    def close() -> list[Posted | None]:
+        is_held.wait(timeout=10)
+        legs = [Leg(ada, -1), Leg(bo, 1)]
+        return escrow.settle_many(
+            [escrow.End(work, {})], [NewPosting(unique("beside"), "transfer", legs)]
+        )
+
+    def fund() -> Posted:
+        is_held.wait(timeout=10)
+        wait_until_somebody_waits()
+        return fund_each([work], ada)
+
+    # Were the wallet locked first, whoever closes and whoever funds would wait for each other.
+    outcomes = run_together(hold, close, fund)
+
+    assert kinds_of(outcomes) == ["AccountClosed", "Posted", "list"]
 
 
 def test_the_first_fundings_of_many_works_at_once_open_one_escrow_each() -> None:
