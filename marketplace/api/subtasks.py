@@ -1,6 +1,7 @@
 """Splitting a task: a whole plan at once, or a workflow that becomes one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -9,14 +10,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from marketplace.api.deliveries import REFERENCE
 from marketplace.api.endpoints import Endpoint, actor_of, created
 from marketplace.api.fields import CreditsField, ShortListField, StrictSerializer, TextField
 from marketplace.api.idempotency import retryable
-from marketplace.api.tasks import TaskIn, TaskOut, context_of, with_checks
+from marketplace.api.tasks import TaskIn, TaskOut, context_of, require_deciding, with_checks
 from marketplace.delegation.plans import Entry
 from marketplace.delegation.usecases.plan_subtasks import plan_subtasks
+from marketplace.delegation.workflows import entries_of, read_workflow
+from marketplace.delivery.verification import checks
 from marketplace.delivery.verification.checks import InvalidCheck
 from marketplace.foundation import ids
+from marketplace.participants.models import Participant
 from marketplace.participants.scopes import Scope
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.queries import as_shown, viewer
@@ -66,9 +71,36 @@ class EntriesField(ShortListField):
 
 
 class PlanIn(StrictSerializer):
-    """A plan."""
+    """A plan: its entries, or a published workflow and what it may cost."""
 
-    subtasks = EntriesField(child=SubtaskIn(), max_length=settings.MOST_TASKS_IN_TREE)
+    subtasks = EntriesField(
+        child=SubtaskIn(), max_length=settings.MOST_TASKS_IN_TREE, required=False
+    )
+    workflow = serializers.RegexField(
+        REFERENCE, max_length=160, required=False, help_text="owner/name@1.0.0"
+    )
+    budget = CreditsField(required=False, help_text="What the steps of the workflow share.")
+    source = serializers.ChoiceField(  # type: ignore[assignment] # the contract's word
+        choices=Source.choices, required=False, help_text="Who pays the steps of the workflow."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("subtasks" in attrs) == ("workflow" in attrs):
+            raise serializers.ValidationError(
+                {"subtasks": ["Send either subtasks, or a workflow and a budget."]},
+                code="required",
+            )
+        for field in ("budget", "source"):
+            if field in attrs and "workflow" not in attrs:
+                raise serializers.ValidationError(
+                    {field: ["It belongs to a workflow; each subtask has its own."]},
+                    code="without_workflow",
+                )
+        if "workflow" in attrs and "budget" not in attrs:
+            raise serializers.ValidationError(
+                {"budget": ["Say what the workflow may cost."]}, code="required"
+            )
+        return attrs
 
 
 class PlanOut(serializers.Serializer[Any]):
@@ -85,6 +117,48 @@ def entry_of(given: Mapping[str, Any]) -> Entry:
     return Entry(**own, wanted=Wanted(**wanted))
 
 
+def read_entries(given: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    """Return the validated subtasks of a `PlanIn` as a plan has them.
+
+    Slow where checks are to settle by themselves: call it before a transaction.
+
+    Raises:
+        ValidationError: They are to settle, and none fails an empty delivery; see `with_checks`.
+    """
+    entries = []
+    for place, subtask in enumerate(given):
+        try:
+            entries.append(entry_of(with_checks(subtask)))
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"subtasks": {str(place): error.detail}}) from error
+    return entries
+
+
+def read_steps(actor: Participant, workflow: str, *, budget: int, source: Source) -> list[Entry]:
+    """Return the steps of a published workflow as the entries of a plan.
+
+    Slow, as `read_entries` is.
+
+    Args:
+        actor: Who plans.
+        workflow: `owner/name@1.0.0`.
+        budget: What the steps share, in micro-credits.
+        source: Who pays them.
+
+    Raises:
+        NotAWorkflow, UnknownAsset, UnknownVersion, FilesNotUsed: See `read_workflow`.
+        InvalidTerms, InvalidWorkflow: See `entries_of`.
+        ValidationError: Checks of a step are to settle, and none fails an empty delivery.
+    """
+    entries = entries_of(read_workflow(actor, workflow), budget=budget)
+    for entry in entries:
+        wanted = entry.wanted
+        require_deciding(
+            checks.parse(list(wanted.verification)), acceptance=wanted.acceptance, mode=wanted.mode
+        )
+    return [replace(entry, source=source) for entry in entries]
+
+
 class Subtasks(Endpoint):
     """`/tasks/{id}/subtasks`."""
 
@@ -95,14 +169,15 @@ class Subtasks(Endpoint):
         """Read the plan before the transaction: checks that are to settle are run once."""
         del kwargs
         given = self.read_body(request, PlanIn)
-        self.entries = []
-        for place, subtask in enumerate(given["subtasks"]):
-            try:
-                self.entries.append(entry_of(with_checks(subtask)))
-            except serializers.ValidationError as error:
-                raise serializers.ValidationError(
-                    {"subtasks": {str(place): error.detail}}
-                ) from error
+        if "workflow" in given:
+            self.entries = read_steps(
+                actor_of(request),
+                given["workflow"],
+                budget=given["budget"],
+                source=given.get("source", Source.ESCROW),
+            )
+        else:
+            self.entries = read_entries(given["subtasks"])
 
     @extend_schema(
         request=PlanIn,

@@ -37,6 +37,8 @@ from marketplace.api.idempotency import retryable
 from marketplace.api.paging import NEWEST, Key, Page, PageQuery, moment, paginate, whole
 from marketplace.api.standing import PosterRecordOut, poster_records
 from marketplace.delegation.inputs import dependencies_of, inputs_of
+from marketplace.delegation.price_chain import Books, books_of
+from marketplace.delegation.trees import is_side
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
 from marketplace.participants.models import Kind, Participant
@@ -362,8 +364,50 @@ class SubtaskPayoutOut(serializers.Serializer[Any]):
     amount = CreditsField()
 
 
+class ChainTotalOut(serializers.Serializer[Any]):
+    """What became of a bounty over all tasks that it paid for; the parts add up to it."""
+
+    wages = CreditsField(help_text="What workers received.")
+    waiting = CreditsField(help_text="What waits for workers of subtasks.")
+    fee = CreditsField()
+    royalties = CreditsField()
+    compensation = CreditsField()
+    panel = CreditsField(help_text="What panels received, also after a subtask was accepted.")
+    held = CreditsField(help_text="What lies in escrows.")
+    refund = CreditsField(help_text="What went back to where the bounty came from.")
+
+
+class ChainLinkOut(ChainTotalOut):
+    """What became of one task's bounty; the parts add up to it."""
+
+    task = IdField("task")
+    parent = IdField("task", allow_null=True)  # type: ignore[assignment] # the contract's word
+    bounty = CreditsField()
+    subtasks = CreditsField(help_text="What it paid to subtasks, less what came back.")
+    refund = CreditsField(help_text="What it did not use.")
+    returned = CreditsField(help_text="What a dispute took from its worker and sent back.")
+
+
+class WalletChainOut(serializers.Serializer[Any]):
+    """A bounty that a wallet paid, and all that it pays for."""
+
+    bounty = CreditsField()
+    tasks = ChainLinkOut(many=True, source="links")
+    total = ChainTotalOut()
+
+
+class ChainOut(WalletChainOut):
+    """The price chain of a tree: the bounty on top, and those that wallets below it paid."""
+
+    wallet_paid = WalletChainOut(many=True)
+
+
 class SettlementOut(serializers.Serializer[Any]):
-    """How the escrow was divided, or would be if the task were accepted now (`final` false)."""
+    """How the escrow was divided, or would be if the task were accepted now (`final` false).
+
+    `subtasks` names those that have some of it. `chain` is for who posted the task or one above it,
+    for whoever holds it, and for staff; null for others, and where there are no subtasks.
+    """
 
     final = serializers.BooleanField()
     bounty = CreditsField()
@@ -375,6 +419,7 @@ class SettlementOut(serializers.Serializer[Any]):
     panel = CreditsField()
     reviews = CreditsField()
     refund = CreditsField()
+    chain = ChainOut(allow_null=True)
 
 
 class PostingOut(serializers.Serializer[Any]):
@@ -479,9 +524,19 @@ def with_checks(given: Mapping[str, Any]) -> dict[str, Any]:
         ValidationError: They are to settle, and none fails an empty delivery (rules 12 and 18).
     """
     parsed: list[checks.Check] = given.get("verification", [])
+    require_deciding(parsed, acceptance=given["acceptance"], mode=given["mode"])
+    return {**given, "verification": [check.as_json() for check in parsed]}
+
+
+def require_deciding(parsed: list[checks.Check], *, acceptance: str, mode: str) -> None:
+    """Check that checks can settle a task, where they are to; slow, as `with_checks` says.
+
+    Raises:
+        ValidationError: They cannot.
+    """
     has_to_settle = {
-        "acceptance": given["acceptance"] == Acceptance.AUTOMATIC,
-        "verification": given["mode"] == Mode.CONTEST,
+        "acceptance": acceptance == Acceptance.AUTOMATIC,
+        "verification": mode == Mode.CONTEST,
     }
     asking = next((field for field, asks in has_to_settle.items() if asks), None)
     if asking is not None and not runs.can_decide(parsed):
@@ -490,7 +545,6 @@ def with_checks(given: Mapping[str, Any]) -> dict[str, Any]:
             {asking: [f"{said} needs a required check that fails an empty delivery."]},
             code="checks_cannot_decide",
         )
-    return {**given, "verification": [check.as_json() for check in parsed]}
 
 
 class Tasks(Endpoint):
@@ -742,10 +796,12 @@ class TaskSettlement(Endpoint):
         actor = actor_of(request)
         tasks = visible_to(actor).select_related("worker", "claim")
         task = tasks.get(pk=ids.decode("task", task_id))
-        if not may_see_settlement(task, actor):
+        if not may_see_settlement(task, actor) and not is_side(task, actor):
             raise Task.DoesNotExist
         settled = settlement_of(task)
-        return Response(final_settlement(settled) if settled else projected_settlement(task))
+        if settled is None:
+            return Response(projected_settlement(task, actor))
+        return Response(final_settlement(task, settled, actor))
 
 
 def _royalties(claim_id: Any, *, final: bool) -> list[dict[str, str]]:
@@ -760,8 +816,8 @@ def _royalties(claim_id: Any, *, final: bool) -> list[dict[str, str]]:
     ]
 
 
-def final_settlement(settled: Settlement) -> dict[str, Any]:
-    """Return how an ended task's escrow was divided."""
+def final_settlement(task: Task, settled: Settlement, asking: Participant) -> dict[str, Any]:
+    """Return how an ended task's escrow was divided, as *asking* reads it."""
     workers = [
         {"participant": paid.worker.handle, "amount": amounts.format(paid.amount)}
         for paid in settled.payments.all()
@@ -769,34 +825,60 @@ def final_settlement(settled: Settlement) -> dict[str, Any]:
     royalties = []
     if settled.royalties:
         royalties = _royalties(settled.claim_id, final=True)
+    _, books = books_of(task) if task.children else (task, None)
     return settlement_body(
         settled.bounty,
         fee=settled.fee,
         workers=workers,
         royalties=royalties,
+        subtasks=_subtasks(task, books),
         compensation=settled.compensation,
         panel=settled.panel,
         refund=settled.refund,
+        chain=_chain(task, books, asking),
         final=True,
     )
 
 
-def projected_settlement(task: Task) -> dict[str, Any]:
-    """Return how the escrow would be divided if the task were accepted now."""
-    royalties = _royalties(task.claim_id, final=False) if task.claim_id else []
+def projected_settlement(task: Task, asking: Participant) -> dict[str, Any]:
+    """Return how the escrow would be divided if the task were accepted now, as *asking* reads it.
+
+    Subtasks keep what they have of it.
+    """
+    # What is left of the escrow and what subtasks have of it are read at one moment.
+    read, books = books_of(task) if task.children else (task, None)
+    royalties = _royalties(read.claim_id, final=False) if read.claim_id else []
     total = sum(amounts.parse(royalty["amount"]) for royalty in royalties)
-    division = divide_accepted(
-        task.bounty, price=task.priced, royalties=total, fee_bps=task.fee_bps
-    )
+    division = divide_accepted(read.held, price=read.payable, royalties=total, fee_bps=read.fee_bps)
     worker = task.worker.handle if task.worker else None
     return settlement_body(
-        task.bounty,
+        read.bounty,
         fee=division.fee,
         workers=[{"participant": worker, "amount": amounts.format(division.wages)}],
         royalties=royalties,
+        subtasks=_subtasks(task, books),
         refund=division.refund,
+        chain=_chain(task, books, asking),
         final=False,
     )
+
+
+def _subtasks(task: Task, books: Books | None) -> list[dict[str, str]]:
+    """Return what left a task's escrow for each subtask, less what came back."""
+    paid = {} if books is None else books.paid_to_subtasks(task.pk)
+    return [
+        {"task": ids.encode("task", subtask), "amount": amounts.format(amount)}
+        for subtask, amount in paid.items()
+        if amount
+    ]
+
+
+def _chain(task: Task, books: Books | None, asking: Participant) -> dict[str, Any] | None:
+    """Return the price chain below a task, to whom it is told (rule 16). Queries: at most one."""
+    if books is None or not is_side(task, asking):
+        return None
+    own, *beside = books.chains
+    return dict(WalletChainOut(own).data) | {"wallet_paid": WalletChainOut(beside, many=True).data}
 
 
 def settlement_body(
@@ -805,9 +887,11 @@ def settlement_body(
     fee: int,
     workers: list[dict[str, Any]],
     royalties: list[dict[str, str]] | None = None,
+    subtasks: list[dict[str, str]] | None = None,
     compensation: int = 0,
     panel: int = 0,
     refund: int = 0,
+    chain: dict[str, Any] | None = None,
     final: bool,
 ) -> dict[str, Any]:
     """Return a settlement as the contract has it; its parts add up to the bounty."""
@@ -818,9 +902,10 @@ def settlement_body(
         "workers": workers,
         "fee": amounts.format(fee),
         "royalties": royalties or [],
-        "subtasks": [],
+        "subtasks": subtasks or [],
         "compensation": amounts.format(compensation),
         "panel": amounts.format(panel),
         "reviews": zero,
         "refund": amounts.format(refund),
+        "chain": chain,
     }

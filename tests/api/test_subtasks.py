@@ -11,6 +11,8 @@ from marketplace.tasks.models import Source, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from tests.api.caller import (
+    Answer,
+    Json,
     as_caller,
     at_most_queries,
     invalid,
@@ -19,6 +21,7 @@ from tests.api.caller import (
     problem,
     somebody,
 )
+from tests.builders.assets import a_skill, a_step, a_workflow
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.trees import (
     a_task_to_split,
@@ -37,7 +40,7 @@ pytestmark = pytest.mark.django_db
 PART = {"key": "a", "title": "Part a", "description": "A part.", "bounty": "1"}
 
 
-def part(**said: Any) -> dict[str, Any]:
+def part(**said: Json) -> dict[str, Any]:
     return PART | said
 
 
@@ -391,3 +394,60 @@ def test_a_tree_is_no_deeper_than_it_may_be() -> None:
     )
 
     invalid(answer, "/subtasks/0", "too_deep")
+
+
+def test_a_workflow_becomes_a_plan_whose_steps_share_the_budget() -> None:
+    workflow = a_workflow(
+        a_step("first", share="0.25"), a_step("then", share="0.75", depends_on=["first"])
+    )
+    task = a_task_to_split()
+    lead = as_caller(lead_of(task))
+
+    body = ok(
+        lead.post(
+            f"/tasks/{task.public_id}/subtasks", {"workflow": workflow.reference, "budget": "4"}
+        ),
+        201,
+    )
+
+    made = [(one["key"], one["bounty"], one["state"]) for one in body["subtasks"]]
+    assert made == [("first", "1", "open"), ("then", "3", "blocked")]
+
+
+def test_a_lead_who_may_not_read_a_workflow_plans_nothing_by_it() -> None:
+    workflow = a_workflow(a_step("first", share="1"), price=amounts.MICRO)
+    task = a_task_to_split()
+    lead = as_caller(lead_of(task))
+    skill = a_skill(price=0)
+
+    def plan(reference: str) -> Answer:
+        return lead.post(
+            f"/tasks/{task.public_id}/subtasks", {"workflow": reference, "budget": "4"}
+        )
+
+    with nothing_changes():
+        problem(plan(workflow.reference), 403, "files_not_used")
+        problem(plan(skill.reference), 409, "not_a_workflow")
+        problem(plan("nobody/nothing@1.0.0"), 404, "unknown_asset")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({}, "/subtasks", "required"),
+        ({"subtasks": [PART], "workflow": "a1/b@1.0.0", "budget": "1"}, "/subtasks", "required"),
+        ({"workflow": "a1/b@1.0.0"}, "/budget", "required"),
+        ({"subtasks": [PART], "budget": "1"}, "/budget", "without_workflow"),
+        ({"workflow": "nonsense", "budget": "1"}, "/workflow", "invalid"),
+    ],
+)
+def test_a_plan_is_either_subtasks_or_a_workflow(
+    body: dict[str, Any], pointer: str, code: str
+) -> None:
+    task = a_task_to_split()
+    lead = as_caller(lead_of(task))
+
+    with nothing_changes():
+        answer = lead.post(f"/tasks/{task.public_id}/subtasks", body)
+
+    invalid(answer, pointer, code)

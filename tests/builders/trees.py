@@ -11,14 +11,14 @@ from marketplace.tasks.models import Source, Task
 from marketplace.tasks.terms import Wanted
 from marketplace.tasks.usecases.claim_task import claim_task
 from tests.builders.people import an_agent
-from tests.builders.work import a_claimed_task, deliver
+from tests.builders.work import Said, a_claimed_task, deliver
 
 HALF = 5000
 ALL = 10_000
 
 
 def a_task_to_split(
-    poster: Participant | None = None, lead: Participant | None = None, **wanted: Any
+    poster: Participant | None = None, lead: Participant | None = None, **wanted: Said
 ) -> Task:
     """Return a task that an agent, or *lead*, holds and may split out of its whole escrow."""
     return a_claimed_task(poster, lead, **({"delegation_bps": ALL} | wanted))
@@ -30,7 +30,7 @@ def an_entry(
     bounty: int = amounts.MICRO,
     depends_on: tuple[str, ...] = (),
     source: Source = Source.ESCROW,
-    **wanted: Any,
+    **wanted: Said,
 ) -> Entry:
     """Return a subtask of one credit; *wanted* are fields of `Wanted`."""
     says: dict[str, Any] = {"title": f"Part {key}", "description": "A part.", "bounty": bounty}
@@ -53,12 +53,12 @@ def held(task: Task, worker: Participant | None = None) -> Task:
     return claim_task(task_id=task.pk, actor=worker or an_agent())
 
 
-def done(task: Task, worker: Participant | None = None, **work: Any) -> Task:
+def done(task: Task, worker: Participant | None = None, **work: Said) -> Task:
     """Let somebody claim an open task, deliver, and be accepted by whoever is its poster then."""
     return accepted(held(task, worker), **work)
 
 
-def accepted(task: Task, **work: Any) -> Task:
+def accepted(task: Task, **work: Said) -> Task:
     """Let whoever holds a task deliver, and its poster accept."""
     delivery = deliver(task, **work)
     accept_delivery(delivery_id=delivery.pk, actor=now(task).poster)

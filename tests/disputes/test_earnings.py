@@ -138,7 +138,7 @@ def test_what_the_leads_wallet_paid_is_nobodys_to_dispute() -> None:
 def test_it_is_disputed_once_and_not_after_it_was_paid() -> None:
     _, part = a_part_done()
     _, paid = a_part_done()
-    accepted(now(Task.objects.get(pk=paid.parent_id)))
+    accepted(now(Task.objects.get(pk=paid.root)))
     disputed(part)
 
     with pytest.raises(NotNow) as again:
