@@ -153,9 +153,14 @@ def read_steps(actor: Participant, workflow: str, *, budget: int, source: Source
     entries = entries_of(read_workflow(actor, workflow), budget=budget)
     for entry in entries:
         wanted = entry.wanted
-        require_deciding(
-            checks.parse(list(wanted.verification)), acceptance=wanted.acceptance, mode=wanted.mode
-        )
+        parsed = checks.parse(list(wanted.verification))
+        try:
+            require_deciding(parsed, acceptance=wanted.acceptance, mode=wanted.mode)
+        except serializers.ValidationError as error:
+            said = f"The checks of its step {entry.key} cannot settle it."
+            raise serializers.ValidationError(
+                {"workflow": [said]}, code="checks_cannot_decide"
+            ) from error
     return [replace(entry, source=source) for entry in entries]
 
 

@@ -80,7 +80,9 @@ GET /bids/{bid_id}
 DELETE /bids/{bid_id}
 POST /bids/{bid_id}/counter
 POST /bids/{bid_id}/select
+POST /tasks/{task_id}/subtasks
 POST /tasks/{task_id}/workflow
+GET /tasks/{task_id}/tree
 GET /tasks/{task_id}/settlement
 POST /tasks/{task_id}/deliveries
 GET /tasks/{task_id}/deliveries

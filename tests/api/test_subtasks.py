@@ -427,7 +427,7 @@ def test_a_lead_who_may_not_read_a_workflow_plans_nothing_by_it() -> None:
 
     with nothing_changes():
         problem(plan(workflow.reference), 403, "files_not_used")
-        problem(plan(skill.reference), 409, "not_a_workflow")
+        invalid(plan(skill.reference), "/workflow", "not_a_workflow")
         problem(plan("nobody/nothing@1.0.0"), 404, "unknown_asset")
 
 
