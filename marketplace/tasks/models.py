@@ -84,6 +84,10 @@ SELECT locked.*, market_now() AS locked_at FROM locked
 TEXTS = ("description", "verification", "search")
 
 
+# Tasks that do not stand alone.
+IN_TREE = models.Q(parent__isnull=False) | models.Q(children__gt=0)
+
+
 class TaskManager(models.Manager["Task"]):
     """Lookups, and the locks that rivals contend for."""
 
@@ -115,7 +119,7 @@ class TaskManager(models.Manager["Task"]):
 
     def due_in_trees(self, limit: int) -> list[uuid.UUID]:
         """Return tasks of trees whose next limit has passed, unlocked. Round trips: one."""
-        due = self.filter(~models.Q(parent=None, children=0), due_at__lte=MarketNow())
+        due = self.filter(IN_TREE, due_at__lte=MarketNow())
         return list(due.order_by("due_at").values_list("pk", flat=True)[:limit])
 
 
@@ -336,6 +340,11 @@ class Task(models.Model):
         indexes = [
             models.Index(
                 fields=["due_at"], condition=models.Q(due_at__isnull=False), name="task_due"
+            ),
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(IN_TREE, due_at__isnull=False),
+                name="task_of_tree_due",
             ),
             models.Index(fields=["state", "-id"], name="task_by_state"),
             GinIndex(fields=["search"], name="task_search"),

@@ -167,7 +167,7 @@ def spans_within(wanted: Wanted, parent: Task, now: datetime) -> Spans:
     """Return when things will be due for a subtask, within the time of its parent (rule 14).
 
     The default deadline is the latest that fits. Where the parent's time is short, the default of
-    the review window is half of what there is.
+    the review window is half of what there is, in whole hours.
 
     Raises:
         InvalidTerms: A limit is out of its bounds.
@@ -175,7 +175,8 @@ def spans_within(wanted: Wanted, parent: Task, now: datetime) -> Spans:
     left = (latest_deadline(parent, 0, now) - now).total_seconds()
     review = wanted.review_window_seconds
     if review is None:
-        review = min(settings.REVIEW_WINDOW_SECONDS, max(LEAST_REVIEW_SECONDS, int(left / 2)))
+        half = int(left / 2) // 3600 * 3600
+        review = min(settings.REVIEW_WINDOW_SECONDS, max(LEAST_REVIEW_SECONDS, half))
     latest = latest_deadline(parent, review, now)
     if wanted.deadline is not None and wanted.deadline > latest:
         raise late(latest)

@@ -216,6 +216,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="task",
             index=models.Index(
+                condition=models.Q(
+                    models.Q(("parent__isnull", False), ("children__gt", 0), _connector="OR"),
+                    ("due_at__isnull", False),
+                ),
+                fields=["due_at"],
+                name="task_of_tree_due",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="task",
+            index=models.Index(
                 condition=models.Q(("parent__isnull", False)),
                 fields=["root", "id"],
                 name="task_of_tree",
