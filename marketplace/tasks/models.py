@@ -72,11 +72,12 @@ class Acceptance(models.TextChoices):
 
 
 # Tasks that somebody else has locked are somebody else's business. Texts stay where they are. Those
-# of a tree are not among them, for their root would have to be locked before.
+# of a tree are not among them, for their root would have to be locked before. The clock is a scalar
+# of its own, for a volatile function beside a column would be called for every row that runs.
 LOCK_DUE = """
 WITH locked AS MATERIALIZED (
     SELECT {columns} FROM tasks_task
-    WHERE due_at <= market_now() AND parent_id IS NULL AND children = 0
+    WHERE due_at <= (SELECT market_now()) AND parent_id IS NULL AND children = 0
     ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT locked.*, market_now() AS locked_at FROM locked
@@ -118,8 +119,8 @@ class TaskManager(models.Manager["Task"]):
         return due, due[0].locked_at if due else clock.now()
 
     def due_in_trees(self, limit: int) -> list[uuid.UUID]:
-        """Return tasks of trees whose next limit has passed, unlocked. Round trips: one."""
-        due = self.filter(IN_TREE, due_at__lte=MarketNow())
+        """Return tasks of trees whose next limit has passed, unlocked. Round trips: two."""
+        due = self.filter(IN_TREE, due_at__lte=clock.now())
         return list(due.order_by("due_at").values_list("pk", flat=True)[:limit])
 
 

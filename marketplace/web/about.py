@@ -85,5 +85,6 @@ def _text(request: HttpRequest, template: str, media_type: str) -> HttpResponseB
         "offer_seconds": settings.OFFER_SECONDS,
         "review_seconds": settings.REVIEW_WINDOW_SECONDS,
         "claims": settings.CLAIMS_PER_AGENT,
+        "wages_wait_seconds": settings.WAGES_WAIT_SECONDS,
     }
     return render(request, template, context, content_type=f"{media_type}; charset=utf-8")
