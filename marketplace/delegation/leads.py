@@ -15,6 +15,7 @@ from marketplace.tasks import lineage
 from marketplace.tasks.ending import save_transition
 from marketplace.tasks.lineage import Moment
 from marketplace.tasks.models import Claim, Task
+from marketplace.tasks.states import TaskState
 
 
 def running(parent: Task) -> Iterator[Task]:
@@ -47,7 +48,10 @@ def hand_to_lead(task: Task, at: datetime, claim: Claim | None) -> None:
 
 
 def hand_over(parent: Task, to: Participant) -> None:
-    """Let somebody act as the poster of the running subtasks that the parent's escrow pays."""
+    """Let somebody act as the poster of the running subtasks that the parent's escrow pays.
+
+    Where nobody leads one of those, that somebody acts for its own subtasks as well.
+    """
     for one in running(parent):
         if not one.is_paid_from_escrow or one.poster_id == to.pk:
             continue
@@ -62,6 +66,8 @@ def hand_over(parent: Task, to: Participant) -> None:
             notified=[to.pk, one.worker_id],
             data={"task": one.public_id, "poster": to.handle},
         )
+        if one.worker_id is None or one.state == TaskState.CLOSING:
+            hand_over(one, to)
 
 
 def _save_barred(tasks: Sequence[Task]) -> None:

@@ -1,0 +1,371 @@
+"""What a tree of tasks has to look like, counted anew from the rows, by no code of the product's.
+
+`wrong_now` holds after every move; `wrong_at_the_end` when every task of the tree has ended and
+every wait is over. Both say what is wrong in words, and nothing where nothing is.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+from marketplace.delegation.models import Dependency
+from marketplace.disputes.models import Dispute, Seat
+from marketplace.participants.models import Participant
+from marketplace.reuse.models import Use
+from marketplace.tasks.models import Bid, Claim, Settlement, SettlementPayment, Task
+
+ENDED = {"accepted", "cancelled", "expired"}
+HOLDING = {"claimed", "submitted", "disputed"}
+GRANT = 100_000_000
+
+ESCROWS = """
+SELECT reference, balance, closed_at IS NOT NULL FROM credits_account
+WHERE kind = 'escrow' AND reference = ANY(%s)
+"""
+
+
+@dataclass
+class Rows:
+    """Everything that the database says about one tree."""
+
+    tasks: Mapping[uuid.UUID, Task]
+    settlements: Mapping[uuid.UUID, Settlement]
+    payments: Sequence[SettlementPayment]
+    claims: Sequence[Claim]
+    disputes: Sequence[Dispute]
+    escrows: Mapping[str, tuple[int, bool]]
+    children: Mapping[uuid.UUID, Sequence[Task]] = field(default_factory=dict)
+
+    def operator(self, participant: Participant) -> uuid.UUID:
+        """Return whose account a participant is."""
+        return participant.operator_id or participant.pk
+
+    def landed(self) -> Iterator[tuple[Task | None, Task, int]]:
+        """Return what disputes over earnings sent back, and whence, and into whose escrow.
+
+        None is the wallet that it came from: every escrow on the way had ended.
+        """
+        for payment in self.payments:
+            release = getattr(payment, "release", None)
+            if release is None or not release.returned:
+                continue
+            task = self.tasks[payment.settlement_id]
+            home: Task | None = None
+            while home is None and task.source == "escrow":
+                above = self.tasks[task.parent_id]
+                if above.ended_at is None or above.ended_at > release.released_at:
+                    home = above
+                task = above
+            yield home, task, release.returned
+
+    def ancestors(self, task: Task) -> Iterator[Task]:
+        """Return the tasks above one, from its parent up."""
+        while task.parent_id is not None:
+            task = self.tasks[task.parent_id]
+            yield task
+
+
+def rows_of(root: uuid.UUID) -> Rows:
+    """Read a tree."""
+    people = ("poster", "lead", "worker", "offered_to", "assignee", "claim", "funder")
+    tasks = {
+        one.pk: one for one in Task.objects.filter(root=root).select_related(*people).order_by("pk")
+    }
+    disputes = list(Dispute.objects.filter(task__root=root))
+    with connection.cursor() as cursor:
+        names = [one.public_id for one in (*tasks.values(), *disputes)]
+        cursor.execute(ESCROWS, [names])
+        escrows = {name: (balance, closed) for name, balance, closed in cursor.fetchall()}
+    children: dict[uuid.UUID, list[Task]] = defaultdict(list)
+    for one in tasks.values():
+        if one.parent_id is not None:
+            children[one.parent_id].append(one)
+    return Rows(
+        tasks=tasks,
+        settlements={one.task_id: one for one in Settlement.objects.filter(task__root=root)},
+        payments=list(
+            SettlementPayment.objects.filter(settlement__task__root=root).select_related(
+                "claim", "release"
+            )
+        ),
+        claims=list(Claim.objects.filter(task__root=root).select_related("worker")),
+        disputes=disputes,
+        escrows=escrows,
+        children=children,
+    )
+
+
+def _waits_for(parent: Task, child: Task) -> bool:
+    """Say whether a parent waits for a subtask: it pays for it, or its lead of now planned it."""
+    return child.state not in ENDED and (
+        child.source == "escrow" or child.lead_claim_id == parent.claim_id
+    )
+
+
+def wrong_now(root: uuid.UUID) -> list[str]:
+    """Return what is wrong with a tree at any moment."""
+    rows = rows_of(root)
+    return [
+        f"{_name(rows, task)}: {said}"
+        for task in rows.tasks.values()
+        for look in (_counts, _money, _states, _people, _clocks)
+        for said in look(rows, task)
+    ]
+
+
+def _name(rows: Rows, task: Task) -> str:
+    keys = [task.key or "root", *(one.key or "root" for one in rows.ancestors(task))]
+    return f"{'/'.join(reversed(keys))} ({task.state})"
+
+
+def _counts(rows: Rows, task: Task) -> Iterator[str]:
+    children = rows.children.get(task.pk, [])
+    waited_for = 0 if task.state in ENDED else sum(_waits_for(task, one) for one in children)
+    if task.children != len(children):
+        yield f"has {len(children)} subtasks and says {task.children}"
+    if task.unsettled_children != waited_for:
+        yield f"waits for {waited_for} subtasks and says {task.unsettled_children}"
+    if task.parent_id is None:
+        expected = (0, task.pk, task.pk)
+    else:
+        above = rows.tasks[task.parent_id]
+        funded = above.funding_root if task.source == "escrow" else task.pk
+        expected = (above.depth + 1, above.root, funded)
+    if (task.depth, task.root, task.funding_root) != expected:
+        yield f"stands at {(task.depth, task.root, task.funding_root)} instead of {expected}"
+
+
+def _spent(rows: Rows, task: Task) -> int:
+    """Return what a subtask took out of its parent's escrow for good, or has of it now."""
+    end = rows.settlements.get(task.pk)
+    return task.bounty if end is None else end.bounty - end.refund
+
+
+def _money(rows: Rows, task: Task) -> Iterator[str]:
+    children = rows.children.get(task.pk, [])
+    paid_here = [one for one in children if one.source == "escrow"]
+    delegated = sum(_spent(rows, one) for one in paid_here)
+    delegated -= sum(amount for home, _, amount in rows.landed() if home is task)
+    if task.delegated != delegated:
+        yield f"has delegated {delegated} and says {task.delegated}"
+    held, is_closed = rows.escrows[task.public_id]
+    should = 0 if task.state in ENDED else task.bounty - task.delegated
+    if held != should:
+        yield f"holds {held} instead of {should}"
+    if is_closed != (task.state in ENDED):
+        yield f"its escrow is {'closed' if is_closed else 'open'}"
+    end = rows.settlements.get(task.pk)
+    if (end is not None) != (task.state in ENDED):
+        yield f"{'has' if end else 'lacks'} a settlement"
+    yield from _waits(rows, task)
+    price = task.bounty if task.price is None else task.price
+    if task.state not in ENDED and task.claim is not None and task.claim.delegated > price:
+        yield f"its claim has delegated {task.claim.delegated} of {price}"
+
+
+def _waits(rows: Rows, task: Task) -> Iterator[str]:
+    """Rule 15: what an escrow paid waits, or was released; nothing else does."""
+    judged = {one.task_id for one in rows.disputes if one.cause not in {"funder", "silence"}}
+    for payment in rows.payments:
+        if payment.settlement_id == task.pk:
+            released = getattr(payment, "release", None) is not None
+            waits = task.wages_wait_until is not None
+            if waits + released != (task.source == "escrow" and task.pk not in judged):
+                yield f"its wages {'wait' if waits else 'do not wait'}; released: {released}"
+
+
+def _states(rows: Rows, task: Task) -> Iterator[str]:
+    running = [one for one in rows.children.get(task.pk, []) if one.state not in ENDED]
+    if task.state in ENDED | {"submitted", "disputed"}:
+        paid = [one.key for one in running if one.source == "escrow"]
+        if paid:
+            yield f"its escrow pays for {paid}, which run"
+    if task.state in ENDED:
+        open_still = [one.key for one in running if one.state in {"blocked", "offered"}]
+        open_still += [one.key for one in running if one.state == "open" and not one.entries]
+        if open_still:
+            yield f"nobody holds {open_still}, and they did not end with it"
+    if task.state == "closing":
+        unheld = [
+            one.key
+            for one in running
+            if one.state in {"blocked", "offered"} or (one.state == "open" and not one.entries)
+        ]
+        if unheld:
+            yield f"nobody holds {unheld}, and it is closing"
+    live = [one for one in rows.claims if one.task_id == task.pk and one.ended_at is None]
+    if task.state in ENDED and live:
+        yield "somebody's claim on it runs"
+    if task.state == "blocked":
+        waits = Dependency.objects.filter(task=task).values_list("predecessor", flat=True)
+        before = {rows.tasks[one].state for one in waits}
+        if before <= {"accepted"}:
+            yield "is blocked, and what it waits for is in"
+        if before & (ENDED - {"accepted"}) and rows.tasks[task.parent_id].state not in ENDED:
+            yield "is blocked, and what it waits for has failed"
+
+
+def _people(rows: Rows, task: Task) -> Iterator[str]:
+    """Rule 7: no work of an ancestor's poster or lead; rule 15: who acts as the poster."""
+    if task.state in ENDED:
+        return
+    barred = set()
+    for one in (task, *rows.ancestors(task)):
+        barred.add(one.poster_operator_id)
+        if one.lead is not None and one.source == "wallet":
+            barred.add(rows.operator(one.lead))
+        if one is not task and one.worker is not None:
+            barred.add(rows.operator(one.worker))
+    if task.worker is not None and rows.operator(task.worker) in barred:
+        yield f"{task.worker} holds it, and is above it"
+    if task.offered_to is not None and rows.operator(task.offered_to) in barred:
+        yield f"{task.offered_to} is offered it, and is above it"
+    for claim in rows.claims:
+        if claim.task_id == task.pk and claim.ended_at is None and claim.operator_id in barred:
+            yield f"{claim.worker} has entered it, and is above it"
+    if task.parent_id is None:
+        return
+    parent = rows.tasks[task.parent_id]
+    if task.source == "wallet":
+        acting = task.lead
+    elif parent.worker is not None and parent.state in HOLDING:
+        acting = parent.worker
+    else:
+        acting = parent.poster
+    assert acting is not None
+    if task.poster_id != acting.pk:
+        yield f"{task.poster} acts as its poster instead of {acting}"
+
+
+def _clocks(rows: Rows, task: Task) -> Iterator[str]:
+    """Rule 15: what waits for a disputed subtask has no limit that runs."""
+    if task.state in ENDED | {"closing"}:
+        return
+    if _disputed_below(rows, task):
+        if task.due_at is not None or task.stands_since is None:
+            yield f"something below it is disputed, and it is due at {task.due_at}"
+    elif task.stands_since is not None:
+        yield "nothing below it is disputed, and its clock stands"
+    elif task.due_at is None and not _checks_run(task):
+        yield "no limit of it runs"
+
+
+def _checks_run(task: Task) -> bool:
+    return task.state == "submitted" and task.review_due_at is None
+
+
+def _disputed_below(rows: Rows, task: Task) -> bool:
+    return any(
+        _waits_for(task, one) and (one.state == "disputed" or _disputed_below(rows, one))
+        for one in rows.children.get(task.pk, [])
+    )
+
+
+def wrong_at_the_end(
+    root: uuid.UUID, people: Sequence[Participant], wealth: Callable[[Participant], int]
+) -> list[str]:
+    """Return what is wrong with a tree that has ended, and with whom it moved credits.
+
+    Args:
+        root: Of the tree.
+        people: Everybody who had a grant and did nothing but take part in this tree.
+        wealth: Returns what somebody has, with what waits, in micro-credits.
+    """
+    rows = rows_of(root)
+    wrong = wrong_now(root)
+    stuck = [one for one in rows.tasks.values() if one.state not in ENDED]
+    if stuck:
+        return [*wrong, *(f"{_name(rows, one)} has not ended" for one in stuck)]
+    wrong += [
+        f"the escrow of {name} holds {held}" for name, (held, shut) in rows.escrows.items() if held
+    ]
+    wrong += _sums(rows)
+    wrong += _wages(rows)
+    expected = _wallets(rows)
+    for one in people:
+        if wealth(one) != GRANT + expected.get(one.pk, 0):
+            wrong.append(f"{one} has {wealth(one)} instead of {GRANT + expected.get(one.pk, 0)}")
+    return wrong
+
+
+def _sums(rows: Rows) -> Iterator[str]:
+    """Rule 3, for each task whose money came out of a wallet: what it paid and what came back."""
+    for task in rows.tasks.values():
+        end = rows.settlements.get(task.pk)
+        if end is None:
+            continue
+        if task.funding_root == task.pk:
+            paid_from = [
+                rows.settlements[one.pk]
+                for one in rows.tasks.values()
+                if one.funding_root == task.pk and one.pk in rows.settlements
+            ]
+            spent = sum(
+                one.fee + one.wages + one.royalties + one.compensation + one.panel
+                for one in paid_from
+            )
+            spent -= sum(
+                amount
+                for home, _, amount in rows.landed()
+                if home is not None and home.funding_root == task.pk
+            )
+            if end.bounty != spent + end.refund:
+                yield f"{_name(rows, task)} cost {end.bounty}, and {spent} + {end.refund} is found"
+        parts = sum(
+            _spent(rows, one) for one in rows.children.get(task.pk, []) if one.source == "escrow"
+        )
+        parts -= sum(amount for home, _, amount in rows.landed() if home is task)
+        if end.subtasks != parts:
+            yield f"{_name(rows, task)} says {end.subtasks} for subtasks, which took {parts}"
+
+
+def _wages(rows: Rows) -> Iterator[str]:
+    for payment in rows.payments:
+        task = rows.tasks[payment.settlement_id]
+        release = getattr(payment, "release", None)
+        if task.wages_wait_until is not None:
+            yield f"{_name(rows, task)}: its wages wait for ever"
+        if release is not None and release.waited != payment.amount:
+            yield f"{_name(rows, task)}: {release.waited} was released of {payment.amount}"
+
+
+def _wallets(rows: Rows) -> Mapping[uuid.UUID, int]:
+    """Return by how much each operator's credits changed, from settlements and disputes alone."""
+    gains: dict[uuid.UUID, int] = defaultdict(int)
+    for task in rows.tasks.values():
+        end = rows.settlements[task.pk]
+        if task.funding_root == task.pk:
+            gains[task.poster_operator_id] += end.refund - end.bounty
+        if end.compensation:
+            assert end.claim is not None
+            gains[end.claim.operator_id] += end.compensation
+    for payment in rows.payments:
+        release = getattr(payment, "release", None)
+        gains[payment.claim.operator_id] += payment.amount if release is None else release.wages
+    for home, whence, amount in rows.landed():
+        if home is None:
+            gains[whence.poster_operator_id] += amount
+    for use in Use.objects.filter(claim__in=[one.pk for one in rows.claims], state="paid"):
+        for earning in use.earnings.exclude(due_at=None):
+            gains[earning.author_id] += earning.amount
+    for dispute in rows.disputes:
+        for seat in Seat.objects.filter(dispute=dispute):
+            gains[seat.operator_id] += seat.fee
+        if dispute.opener is not None:
+            opener = rows.operator(dispute.opener)
+            assert dispute.claim is not None
+            by_worker = dispute.cause == "worker"
+            if dispute.share_bps == (0 if by_worker else 10_000):
+                task = rows.tasks[dispute.task_id]
+                other = task.poster_operator_id if by_worker else dispute.claim.operator_id
+                gains[opener] -= dispute.deposit
+                gains[other] += dispute.deposit
+    return gains
+
+
+def live_bids(root: uuid.UUID) -> int:
+    """Return how many bids on the tasks of a tree may still come to something."""
+    return Bid.objects.filter(task__root=root, state__in=["open", "selected", "taken"]).count()
