@@ -245,10 +245,12 @@ class AcceptDelivery(Endpoint):
     def post(self, request: Request, delivery_id: str) -> Response:
         """Accept a delivery; the escrow is settled when this answers."""
         given = self.read_body(request, AcceptIn)
+        actor = actor_of(request)
         settled = accept_delivery(
-            delivery_id=ids.decode("delivery", delivery_id), actor=actor_of(request), **given
+            delivery_id=ids.decode("delivery", delivery_id), actor=actor, **given
         )
-        return Response(final_settlement(settled) | {"final": not self.is_dry_run})
+        shown = final_settlement(settled.task, settled, actor)
+        return Response(shown | {"final": not self.is_dry_run})
 
 
 class RejectDelivery(Endpoint):

@@ -19,6 +19,7 @@ from marketplace.api import (
     standing,
     subtasks,
     tasks,
+    trees,
     wallets,
     workflows,
 )
@@ -62,6 +63,7 @@ urlpatterns = [
     path("bids/<str:bid_id>/select", bids.SelectBid.as_view()),
     path("tasks/<str:task_id>/subtasks", subtasks.Subtasks.as_view()),
     path("tasks/<str:task_id>/workflow", workflows.SaveWorkflow.as_view()),
+    path("tasks/<str:task_id>/tree", trees.TaskTree.as_view()),
     path("tasks/<str:task_id>/settlement", tasks.TaskSettlement.as_view()),
     path("tasks/<str:task_id>/deliveries", deliveries.TaskDeliveries.as_view()),
     path("deliveries/<str:delivery_id>", deliveries.OneDelivery.as_view()),

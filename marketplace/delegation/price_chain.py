@@ -13,16 +13,17 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q
+from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 
+from marketplace.delegation.trees import in_tree
 from marketplace.tasks.lineage import UNREAD
 from marketplace.tasks.models import Settlement, SettlementPayment, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """Something that a task did not use, or a dispute took from it, and where it came from.
+    """Something that goes back where it came from: what was not used, or what a dispute took.
 
     Attributes:
         amount: Micro-credits.
@@ -51,7 +52,8 @@ class Link:
         royalties: What authors received.
         compensation: What a worker received whose task was cancelled at once.
         panel: What panels received.
-        back: What went back where it came from: the refund, and what disputes took from workers.
+        refund: What went back where it came from.
+        returns: What disputes took from workers afterwards, and sent back there (rule 20).
     """
 
     task: uuid.UUID
@@ -67,10 +69,11 @@ class Link:
     royalties: int = 0
     compensation: int = 0
     panel: int = 0
-    back: Sequence[Back] = ()
+    refund: int = 0
+    returns: Sequence[Back] = ()
 
     def __post_init__(self) -> None:
-        parts = (*self.paid.values(), self.held, self.subtasks, self.returned)
+        parts = (*self.paid.values(), self.held, self.subtasks, self.refund, self.returned)
         assert all(part >= 0 for part in parts), self
         assert sum(parts) == self.bounty, self
 
@@ -81,8 +84,15 @@ class Link:
 
     @property
     def returned(self) -> int:
-        """Return what went back where it came from."""
-        return sum(one.amount for one in self.back)
+        """Return what disputes took from workers afterwards."""
+        return sum(one.amount for one in self.returns)
+
+    @property
+    def back(self) -> Sequence[Back]:
+        """Return all that went back where it came from, and when."""
+        if self.settled_at is None or not self.refund:
+            return self.returns
+        return [Back(self.refund, self.settled_at), *self.returns]
 
 
 PAID = ("wages", "waiting", "fee", "royalties", "compensation", "panel")
@@ -94,11 +104,11 @@ class Chain:
 
     Attributes:
         links: The task whose bounty it is, then what it paid for, as trees list them.
-        returned: What left the chain where the bounty came from.
+        refund: What left the chain where the bounty came from, also what disputes returned.
     """
 
     links: Sequence[Link]
-    returned: int
+    refund: int
 
     def __post_init__(self) -> None:
         assert sum(self.total.values()) == self.bounty, self
@@ -112,7 +122,7 @@ class Chain:
     def total(self) -> dict[str, int]:
         """Return the parts by their names."""
         paid = {name: sum(getattr(link, name) for link in self.links) for name in PAID}
-        return {**paid, "held": sum(link.held for link in self.links), "returned": self.returned}
+        return {**paid, "held": sum(link.held for link in self.links), "refund": self.refund}
 
 
 class Books:
@@ -169,8 +179,8 @@ class Books:
         return [Chain(links, self._left.get(top, 0)) for top, links in found.items()]
 
 
-def books_of(task: Task) -> Books:
-    """Return what became of the bounties of a task and of all below it.
+def books_of(task: Task) -> tuple[Task, Books]:
+    """Return a task as it is now, and what became of its bounty and of those of all below it.
 
     Round trips: one, whatever the size. Escrows change together with what ended beside them, so
     what is read has to be of one moment.
@@ -183,14 +193,16 @@ def books_of(task: Task) -> Books:
             at="release__released_at",
         )
     )
-    # A root is not in the index `task_of_tree`, which has what is below one.
-    rows = Task.objects.filter(Q(pk=task.root) | Q(root=task.root, parent__isnull=False))
-    rows = rows.select_related("settlement").annotate(payments=ArraySubquery(payments))
+    rows = Task.objects.filter(in_tree(task.root))
+    rows = rows.select_related("settlement", "claim").annotate(payments=ArraySubquery(payments))
     found: dict[uuid.UUID, Link] = {}
+    read = task
     for row in rows.defer(*UNREAD).order_by("pk"):  # so each comes after what it is a part of
         if row.pk == task.pk or row.parent_id in found:
             found[row.pk] = link_of(row, [_payment(one) for one in row.payments])
-    return Books(list(found.values()))
+        if row.pk == task.pk:
+            read = row
+    return read, Books(list(found.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +244,9 @@ def link_of(task: Task, payments: Sequence[Payment] = ()) -> Link:
     waits = task.wages_wait_until is not None
     waiting = sum(one.amount for one in payments if waits and one.released_at is None)
     panel = sum(one.panel for one in payments)
-    back = [Back(settled.refund, settled.settled_at)]
-    back += [Back(one.returned, one.released_at) for one in payments if one.released_at is not None]
+    returns = [
+        Back(one.returned, one.released_at) for one in payments if one.returned and one.released_at
+    ]
     return Link(
         task=task.pk,
         parent=task.parent_id,
@@ -247,5 +260,6 @@ def link_of(task: Task, payments: Sequence[Payment] = ()) -> Link:
         royalties=settled.royalties,
         compensation=settled.compensation,
         panel=settled.panel + panel,
-        back=[one for one in back if one.amount],
+        refund=settled.refund,
+        returns=returns,
     )

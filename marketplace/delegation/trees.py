@@ -23,6 +23,7 @@ from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TaskState
 
 NO_TIME = timedelta(0)
+SIDES = ("poster", "poster_operator", "worker", "worker_operator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,7 @@ def tree_of(task_id: uuid.UUID, viewer: Participant | None) -> Tree:
     root = seen.filter(pk=task_id).values("root")[:1]
     predecessors = Dependency.objects.filter(task=OuterRef("pk")).order_by("predecessor")
     rows = (
-        # A root is not in the index `task_of_tree`, which has what is below one.
-        Task.objects.filter(Q(pk=root) | Q(root=root, parent__isnull=False))
+        Task.objects.filter(in_tree(root))
         .annotate(
             waits_for=ArraySubquery(predecessors.values("predecessor")),
             is_seen=Exists(seen.filter(pk=OuterRef("pk"))),
@@ -132,12 +132,33 @@ def tree_of(task_id: uuid.UUID, viewer: Participant | None) -> Tree:
     return Tree(_above(nodes, task_id), list(_from(nodes, task_id)), at)
 
 
+def is_side(task: Task, viewer: Participant | None) -> bool:
+    """Say whether *viewer* is staff, or a side of a task or of one above it (rule 16).
+
+    Round trips: at most one.
+    """
+    if viewer is None or _is_side(task, viewer) or not task.is_subtask:
+        return _is_side(task, viewer)
+    rows = Task.objects.filter(in_tree(task.root), depth__lt=task.depth)
+    above = {row.pk: row for row in rows.only("parent", *SIDES)}
+    parent = task.parent_id
+    while parent is not None:
+        if _is_side(above[parent], viewer):
+            return True
+        parent = above[parent].parent_id
+    return False
+
+
+def in_tree(root: object) -> Q:
+    """Return what finds a tree; a root is not in the index `task_of_tree` of what is below one."""
+    return Q(pk=root) | Q(root=root, parent__isnull=False)
+
+
 def _is_side(task: Task, viewer: Participant | None) -> bool:
     """Say whether *viewer* reads what was agreed in a task and in all below it."""
     if viewer is None:
         return False
-    sides = (task.poster_id, task.poster_operator_id, task.worker_id, task.worker_operator_id)
-    return viewer.is_staff or viewer.pk in sides
+    return viewer.is_staff or viewer.pk in [getattr(task, f"{side}_id") for side in SIDES]
 
 
 def _above(nodes: Mapping[uuid.UUID, Node], task_id: uuid.UUID) -> list[Node]:

@@ -473,6 +473,7 @@ SETTLEMENT = {
     "panel",
     "reviews",
     "refund",
+    "chain",
 }
 
 

@@ -27,7 +27,8 @@ class Kept:
         escrow: What lies there.
         delegated: What subtasks have of it.
         paid: What people received, by kind.
-        back: What went back.
+        refund: What went back at the end.
+        returns: What went back after it.
         ended: When its escrow was divided.
     """
 
@@ -38,7 +39,8 @@ class Kept:
     escrow: int = 0
     delegated: int = 0
     paid: Counter[str] = field(default_factory=Counter)
-    back: list[Back] = field(default_factory=list)
+    refund: int = 0
+    returns: list[Back] = field(default_factory=list)
     ended: datetime | None = None
 
     @property
@@ -62,7 +64,8 @@ class Kept:
             settled_at=self.ended,
             held=self.escrow,
             subtasks=self.delegated,
-            back=[one for one in self.back if one.amount],
+            refund=self.refund,
+            returns=self.returns,
             **{name: self.paid[name] for name in PAID},
         )
 
@@ -87,7 +90,7 @@ class KeptTree:
             total.update(one.paid)
             total["held"] += one.escrow
         return {
-            top: {**{name: total[name] for name in (*PAID, "held")}, "returned": self.left[top]}
+            top: {**{name: total[name] for name in (*PAID, "held")}, "refund": self.left[top]}
             for top, total in found.items()
         }
 
@@ -101,17 +104,17 @@ class KeptTree:
     def end(self, task: Kept, parts: dict[str, int]) -> None:
         """Divide an escrow: *parts* to people, what is left back."""
         task.paid.update(parts)
-        refund, task.escrow, task.ended = task.escrow - sum(parts.values()), 0, self.at
-        self._send_back(task, refund)
+        task.refund, task.escrow, task.ended = task.escrow - sum(parts.values()), 0, self.at
+        self._send_back(task, task.refund)
 
     def judge(self, task: Kept, *, back: int, panel: int) -> None:
         """Decide about what waits for a worker."""
         waited = task.paid["waiting"]
         task.paid.update({"waiting": -waited, "wages": waited - back - panel, "panel": panel})
+        task.returns.append(Back(back, self.at))
         self._send_back(task, back)
 
     def _send_back(self, task: Kept, amount: int) -> None:
-        task.back.append(Back(amount, self.at))
         home = task
         while home.is_paid_from_escrow and home.parent is not None:
             home = home.parent
