@@ -57,7 +57,7 @@ class NodeOut(serializers.Serializer[Any]):
         """Say whether staff keep its title from the caller."""
         return not node.is_seen
 
-    @extend_schema_field({"enum": [*Source.values, None], "type": ["string", "null"]})
+    @extend_schema_field({"oneOf": [{"type": "string", "enum": Source.values}, {"type": "null"}]})
     def get_source(self, node: Node) -> str | None:
         """Return who pays a subtask: its parent's escrow, or its lead's wallet."""
         return node.task.source or None
