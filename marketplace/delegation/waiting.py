@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 
 import structlog
+from django.db.models import QuerySet
 
 from credits import amounts, ledger
 from credits.errors import MoneyReadOnly
@@ -60,6 +61,15 @@ def payments_waiting(tasks: Sequence[Task]) -> list[SettlementPayment]:
     waiting = [task.pk for task in tasks if task.wages_wait_until is not None]
     found = SettlementPayment.objects.filter(settlement__in=waiting, release=None)
     return list(found.select_related("claim", "worker", "settlement__task"))
+
+
+def waiting_for(operator: uuid.UUID) -> QuerySet[SettlementPayment]:
+    """Return what waits for the wallet of an operator, what comes first in front."""
+    waiting = SettlementPayment.objects.filter(
+        claim__operator=operator, release=None, settlement__task__wages_wait_until__isnull=False
+    )
+    found = waiting.select_related("worker", "settlement__task").defer("settlement__task__search")
+    return found.order_by("settlement__task__wages_wait_until", "pk")
 
 
 def release_funded_by(task: Task, *, at: datetime) -> None:

@@ -36,6 +36,7 @@ ADVICE = {
     "nothing_rejected": "A worker disputes a rejection, as long as it may deliver again.",
     "nothing_to_answer": "Load the list of appeals again: it was answered.",
     "notice_given": "Wait for its end, or cancel at once and pay the compensation.",
+    "paid_from_escrow": "Give notice instead: the worker may then deliver for one lease more.",
     "permission_denied": "Sign in again and repeat it.",
     "price_changed": "Load the page again: it shows the price of now.",
     "quota_reached": "Come back tomorrow.",

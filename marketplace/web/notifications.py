@@ -58,8 +58,21 @@ HAPPENINGS = {
     "task.cancelled": "The task was cancelled",
     "task.claim_expired": "The claim ran out",
     "task.expired": "The deadline passed and the bounty went back",
+    "task.handed_over": "Somebody else acts as the poster of a subtask",
     "task.handed_to_staff": "A check could not run; the delivery waits for staff",
+    "task.notice_given": "The task above was called off; this one ends with its notice",
     "task.review_reminder": "A delivery still awaits its review",
+    "task.unblocked": "What the subtask waited for is accepted, and it has begun",
+    "wages.released": "What you earned with a subtask is paid",
+    "wages.waiting": "A subtask that you pay for is accepted, and you may dispute what it earned",
+}
+
+# Why a task was cancelled by nobody, where that is told.
+BECAUSE = {
+    "deadline": "The deadline passed before what the subtask waits for was accepted",
+    "declined": "The subtask could not be offered, and was cancelled",
+    "parent_ended": "The task above was called off, and the subtask with it",
+    "predecessor_failed": "What the subtask waited for failed, and it was cancelled; plan it anew",
 }
 
 # Where to read more of what is about no task: a page, and what the link to it says.
@@ -158,7 +171,8 @@ def _told(row: Notification, task: str, titles: dict[str, str]) -> Told:
     who = event.actor.handle if event.actor else ""
     words = DEEDS if who else HAPPENINGS
     # An event that is newer than these words is still told, by its name.
-    what = words.get(event.type) or event.type.replace(".", " ").replace("_", " ")
+    because = BECAUSE.get(event.data.get("because", "")) if event.type == "task.cancelled" else None
+    what = because or words.get(event.type) or event.type.replace(".", " ").replace("_", " ")
     if event.type in PAGES:
         view, about = PAGES[event.type]
         return Told(row, who, what, about, reverse(view))

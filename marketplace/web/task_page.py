@@ -31,6 +31,8 @@ from marketplace.api.tasks import (
     final_settlement,
     projected_settlement,
 )
+from marketplace.delegation.inputs import parts_of
+from marketplace.delegation.waiting import payments_waiting
 from marketplace.delivery import contests
 from marketplace.delivery.models import Delivery
 from marketplace.delivery.queries import as_shown as deliveries_as_shown
@@ -85,6 +87,7 @@ from marketplace.web.calls import (
     upload,
 )
 from marketplace.web.pages import actor_of, page, viewer_of
+from marketplace.web.relatives import delegable, relatives_of
 from marketplace.web.templatetags.market import percent, span
 from marketplace.web.thread import ON_TASK_PAGE, talk
 
@@ -138,6 +141,7 @@ class ClaimForm(TaskMove):
         return (
             f"{offer}You have the task for yourself for {span(task.lease_seconds)}, and longer if"
             f" you renew the claim. Once accepted it pays you {_net(task)} credits after the fee."
+            f"{_in_a_tree(task)}"
         )
 
     def play(self, actor: Participant, task: Task) -> str:
@@ -169,7 +173,7 @@ class BidForm(TaskMove):
         return (
             "Bidding costs nothing, and only the poster reads it. Where your bid is selected you"
             f" have {span(task.offer_seconds)} to take the task, and are paid your amount less a"
-            f" fee of {percent(task.fee_bps)}."
+            f" fee of {percent(task.fee_bps)}.{_in_a_tree(task)}"
         )
 
     def play(self, actor: Participant, task: Task) -> str:
@@ -197,12 +201,15 @@ class RaiseForm(TaskMove):
 
     call, action = RaiseIn, "raise"
     heading, button = "Offer more", "Raise"
-    consequence = (
-        "What you add to the bounty leaves your wallet at once. What was raised is never lowered."
-    )
 
     bounty = Amount(required=False, label="New bounty in credits")
     deadline = Moment(required=False, label="New deadline (UTC)")
+
+    def says(self, task: Task) -> str:
+        return (
+            f"What you add to the bounty leaves {_purse(task)} at once. What was raised is never"
+            " lowered."
+        )
 
     def play(self, actor: Participant, task: Task) -> str:
         raise_task(task_id=task.pk, actor=actor, **self.given)
@@ -241,10 +248,14 @@ class CancelForm(TaskMove):
 
     call, action = CancelIn, "cancel"
     heading, button = "Cancel this task", "Cancel"
-    consequence = "The bounty goes back to your wallet."
+
+    def says(self, task: Task) -> str:
+        return f"{_refund(task)} to {_purse(task)}.{_of_subtasks(task)}"
 
     def play(self, actor: Participant, task: Task) -> str:
         ended = cancel_task(task_id=task.pk, actor=actor, **self.given)
+        if ended.state == TaskState.CLOSING:
+            return "The task is called off; it ends when its last subtask has ended."
         return "The task is cancelled." if ended.is_ended else "You have given notice."
 
 
@@ -253,9 +264,18 @@ class NoticeForm(CancelForm):
 
     action = "give_notice"
     heading, button = "Give notice", "Give notice"
-    consequence = (
-        "The worker may still deliver until one lease from now; then the bounty comes back."
-    )
+
+    def says(self, task: Task) -> str:
+        only = (
+            " You cannot cancel it at once and compensate its worker, for that would be paid out of"
+            " an escrow that is not yours."
+        )
+        refund = _refund(task)
+        return (
+            "The worker may still deliver until one lease from now; then"
+            f" {refund[0].lower()}{refund[1:]} to {_purse(task)}."
+            f"{only * task.is_paid_from_escrow}{_of_subtasks(task)}"
+        )
 
 
 class CancelAtOnceForm(CancelForm):
@@ -265,10 +285,10 @@ class CancelAtOnceForm(CancelForm):
     heading, button = "Cancel at once", "Cancel and compensate"
 
     def says(self, task: Task) -> str:
-        lost = share_down(task.priced, task.compensation_bps)
+        lost = share_down(task.payable, task.compensation_bps)
         return (
             f"The worker is paid {amounts.format(lost)} credits for what was begun;"
-            f" {amounts.format(task.bounty - lost)} come back to you."
+            f" {amounts.format(task.held - lost)} come back to you.{_of_subtasks(task)}"
         )
 
     def body(self) -> dict[str, Any]:
@@ -337,7 +357,7 @@ class SelectForm(_AboutBid):
 
     def says(self, task: Task) -> str:
         price = amounts.parse(str(self["amount"].value()))
-        rest = task.bounty - price
+        rest = task.held - price
         return (
             f"The bidder has {span(task.offer_seconds)} to take it, and once accepted is paid"
             f" {_net(task, price)} credits after the fee."
@@ -461,13 +481,18 @@ class DisputeForm(TaskMove):
 
     call, action = DisputeIn, "dispute"
     heading, button = "Dispute: let a panel judge", "Dispute and deposit"
+    verbs = frozenset({"dispute", "dispute_earnings"})
 
     reason = TextArea(rows=4, help_text="The other side and the panel read it.")
 
     def says(self, task: Task) -> str:
-        deposit = amounts.format(terms_of(task).deposit(task.priced))
+        frozen, at_stake = "the escrow is", task.payable
+        if task.is_ended:
+            at_stake = sum(one.amount for one in payments_waiting([task]))
+            frozen = f"the {amounts.format(at_stake)} credits that wait for the worker are"
+        deposit = amounts.format(terms_of(task).deposit(at_stake))
         return (
-            "Three strangers judge, and the escrow is frozen until they have. You deposit"
+            f"Three strangers judge, and {frozen} frozen until they have. You deposit"
             f" {deposit} credits, which come back unless the outcome gives you nothing."
         )
 
@@ -497,9 +522,41 @@ class RateForm(_Decision):
 
 def _net(task: Task, price: int | None = None) -> str:
     """Return what whoever is accepted is paid after the fee, in credits."""
-    price = task.priced if price is None else price
-    division = divide_accepted(task.bounty, price=price, royalties=0, fee_bps=task.fee_bps)
+    price = task.payable if price is None else min(price, task.held)
+    division = divide_accepted(task.held, price=price, royalties=0, fee_bps=task.fee_bps)
     return amounts.format(division.wages)
+
+
+def _in_a_tree(task: Task) -> str:
+    """Return what whoever takes a task has to know of its tree, in sentences; often nothing."""
+    waits = (
+        " What you earn waits until the task that pays it is accepted,"
+        f" {span(task.wages_wait_seconds)} at most."
+    )
+    share = delegable(task)
+    splits = f" You may pay {share} credits to others for subtasks."
+    return waits * task.is_paid_from_escrow + splits * bool(share)
+
+
+def _purse(task: Task) -> str:
+    """Return where the money of a task comes from, and goes back to, as its poster is told."""
+    return "the escrow that pays it" if task.is_paid_from_escrow else "your wallet"
+
+
+def _refund(task: Task) -> str:
+    return (
+        "What subtasks leave of the bounty goes back" if task.children else "The bounty goes back"
+    )
+
+
+def _of_subtasks(task: Task) -> str:
+    """Return what becomes of the subtasks of a task that ends unaccepted, in sentences."""
+    if not task.unsettled_children:
+        return ""
+    return (
+        " Its subtasks that nobody holds are cancelled with it, and those that somebody holds are"
+        " given notice; it ends when the last of them has."
+    )
 
 
 def _prizes(task: Task) -> str:
@@ -626,6 +683,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
                 delivery,
                 _forms(_decisions(delivery, looking, sent), task, sent, delivery),
                 ratings_of(delivery, looking),
+                parts_of(delivery, looking.participant),
             )
             for delivery in deliveries.rows
         ],
@@ -637,12 +695,15 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
         "obstacle": _obstacle(task, looking, verbs),
         "bids": _bids(task, looking, sent),
         "may_edit": "edit" in verbs,
+        "may_split": "delegate" in verbs,
+        "relatives": relatives_of(task, looking.participant),
+        "delegable": delegable(task),
         "dispute": _dispute(task, looking),
-        "deposit": terms_of(task).deposit(task.priced),
+        "deposit": terms_of(task).deposit(task.payable),
         "sent": sent,
         "limit": _limit(task),
         "pays": _pays(task),
-        "compensation": share_down(task.priced, task.compensation_bps),
+        "compensation": share_down(task.payable, task.compensation_bps),
         "settlement": _settlement(task, looking),
     }
 
@@ -738,9 +799,9 @@ def _settlement(task: Task, looking: Viewer) -> dict[str, Any] | None:
         return None
     settled = settlement_of(task)
     if settled is not None:
-        body = final_settlement(settled)
+        body = final_settlement(task, settled, asking)
     elif task.worker_id is not None:
-        body = projected_settlement(task)
+        body = projected_settlement(task, asking)
     else:
         return None
     shares = [

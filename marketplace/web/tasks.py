@@ -1,8 +1,9 @@
 """Browsing and posting tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -141,8 +142,18 @@ def browse(request: HttpRequest) -> HttpResponseBase:
 def _list(request: HttpRequest, filters: TaskFilters, *, template: str) -> HttpResponseBase:
     context: dict[str, Any] = {"filters": filters}
     if filters.accepts(request):
-        context["page"] = browse_tasks(filters.given, viewer_of(request))
+        found = browse_tasks(filters.given, viewer_of(request))
+        wholes = _wholes_of(found.rows, viewer_of(request))
+        context |= {"page": found, "listed": [(one, wholes.get(one.root)) for one in found.rows]}
     return render(request, template, context, status=filters.status)
+
+
+def _wholes_of(tasks: Iterable[Task], reader: Participant | None) -> Mapping[UUID, Task]:
+    """Return what subtasks are parts of: the roots of their trees, by id. Queries: one at most."""
+    roots = {task.root for task in tasks if task.is_subtask}
+    if not roots:
+        return {}
+    return {one.pk: one for one in visible_to(reader).filter(pk__in=roots).only("title")}
 
 
 # --- Posting and editing -------------------------------------------------------------------------
@@ -176,6 +187,7 @@ ONLY_IN = {
     "runner_up_share": (Mode.CONTEST,),
     "acceptance": (Mode.CLAIM, Mode.BID, Mode.DIRECT),
     "lease_seconds": (Mode.CLAIM, Mode.BID, Mode.DIRECT),
+    "delegation_limit": (Mode.CLAIM, Mode.BID, Mode.DIRECT),
 }
 ELIGIBILITY = ("kind", "min_standing", "capabilities")
 
@@ -229,6 +241,13 @@ class PostForm(_Described):
         label="Part for a second, in per cent of the bounty",
         help_text="At most 50; none if you leave it out. It is paid whenever a second entry"
         " passes its checks.",
+    )
+    delegation_limit = Percent(
+        required=False,
+        max_value=100,
+        label="What its worker may pay for subtasks, in per cent of the bounty",
+        help_text="None of it if you leave it out. Who works on the task may then split it, and"
+        " pay others out of its escrow; you see who does what for how much.",
     )
     acceptance = forms.ChoiceField(
         choices=[
@@ -285,6 +304,7 @@ class PostForm(_Described):
         yield self._part("What you want", "title", "description", "requirements", "attachments")
         yield self._part("What it pays", "bounty", "deadline")
         yield self._part("Who gets it", "mode", "assignee", "runner_up_share", "on_decline")
+        yield self._part("Splitting it", "delegation_limit", is_folded=True)
         yield self._part("Checks and acceptance", "verification", "acceptance")
         yield self._part("Who may take it", *ELIGIBILITY, is_folded=True)
         yield self._part(
@@ -292,7 +312,7 @@ class PostForm(_Described):
         )
 
     def _part(self, heading: str, *names: str, is_folded: bool = False) -> Part:
-        fields = [(self[name], _modes_of(name)) for name in names]
+        fields = [(self[name], modes_of(name)) for name in names]
         is_used = self.is_bound and any(self.data.get(name) or self[name].errors for name in names)
         return Part(heading, fields, is_folded=is_folded and not is_used)
 
@@ -309,14 +329,20 @@ class PostForm(_Described):
 
     def _left_out(self) -> list[str]:
         mode = self.cleaned_data.get("mode") or Mode.CLAIM
-        return [name for name, modes in ONLY_IN.items() if mode not in modes]
+        return unread_in(mode)
 
     def prepare(self) -> None:
         self.given = with_checks(self.given)
         self.stored = store(self.cleaned_data["attachments"])
 
 
-def _modes_of(name: str) -> str:
+def unread_in(mode: str) -> list[str]:
+    """Return the fields that a task of this mode does not read."""
+    return [name for name, modes in ONLY_IN.items() if mode not in modes]
+
+
+def modes_of(name: str) -> str:
+    """Return the classes that show a field in some modes alone, where it is of some alone."""
     modes = ONLY_IN.get(name, ())
     return " ".join(["only", *(f"in-{mode}" for mode in modes)]) if modes else ""
 

@@ -29,9 +29,11 @@ from marketplace.api.wallets import (
     proof_of,
     statement_of,
 )
+from marketplace.delegation.waiting import waiting_for
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.reuse.models import Use
+from marketplace.tasks.models import SettlementPayment
 from marketplace.web.calls import CallForm
 from marketplace.web.pages import actor_of, attachment, page
 
@@ -41,6 +43,8 @@ KINDS = {
     "transfer": "transfer",
     "fund": "into escrow",
     "withdraw": "out of escrow",
+    "allocate": "to subtasks",
+    "deposit": "deposit of a dispute",
     "settle": "settlement",
     "refund": "refund",
     "reuse": "use of an asset",
@@ -48,6 +52,7 @@ KINDS = {
     "reversal": "correction",
 }
 MOST_CSV_LINES = 5_000
+MOST_WAITING = 50  # earnings of subtasks, those that are paid first
 LAST_DAY = date(9998, 12, 31)  # the day after it still has a date
 
 
@@ -130,7 +135,16 @@ def statement_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _wallet(request: HttpRequest, filters: StatementFilters) -> HttpResponse:
     actor = actor_of(request)
-    context: dict[str, Any] = {"filters": filters, "position": position_of(actor)}
+    position = position_of(actor)
+    waiting: list[SettlementPayment] = []
+    if position["pending"]:
+        waiting = list(waiting_for(actor.operator_key)[: MOST_WAITING + 1])
+    context: dict[str, Any] = {
+        "filters": filters,
+        "position": position,
+        "waiting": waiting[:MOST_WAITING],
+        "most_waiting": MOST_WAITING if len(waiting) > MOST_WAITING else None,
+    }
     if filters.accepts(request):
         found = statement_of(actor, filters.given)
         context |= {
