@@ -104,6 +104,13 @@ if _database_owner_url and not conninfo_to_dict(_database_url).get("user"):
 EMBEDS_POSTGRES = not _database_url
 DATABASE_URL = _database_url or _embedded("database_url")
 DATABASE_OWNER_URL = _database_owner_url or _database_url or _embedded("database_owner_url")
+DATABASE_BUFFERS_MEGABYTES = env.number(
+    "HANSA_DATABASE_BUFFERS_MEGABYTES",
+    0,
+    "Memory in which the embedded PostgreSQL keeps tables; 0 takes an eighth of what the machine,"
+    " or the container, has, but at least 128 and at most 1024.",
+    most=1_000_000,
+)
 DATABASE_POOL_CONNECTIONS = env.number(
     "HANSA_DATABASE_POOL_CONNECTIONS",
     24,

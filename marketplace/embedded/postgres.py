@@ -27,6 +27,7 @@ import psycopg
 from psycopg import sql
 
 from marketplace.embedded import processes
+from marketplace.embedded.memory import can_share, memory_bytes
 from marketplace.embedded.processes import Account, ServerFailed
 
 APPLICATION = "hansa_application"
@@ -34,6 +35,10 @@ PORT = 5432  # names the socket; nothing listens on the network
 LONGEST_SOCKET_BYTES = 103  # sun_path holds 104 on macOS, 108 on Linux, with the closing NUL
 LEFTOVER_SECONDS = 5  # sessions of a dead server notice at once
 START_SECONDS = 60  # a crash may leave much to replay
+MEGABYTE = 2**20
+LEAST_BUFFERS_MEGABYTES = 128  # PostgreSQL's own default
+MOST_BUFFERS_MEGABYTES = 1024
+BUFFERS_PART = 8  # of the memory: the rest serves the market's programs and the system's own cache
 # PostgreSQL refuses to run as root; where we are root, one of these runs it. Never `nobody`, whose
 # files every other program that distrusts itself could read.
 ACCOUNTS = ("postgres", "hansa")
@@ -45,6 +50,21 @@ def bundled_programs() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def shared_buffers() -> dict[str, str]:
+    """Return the setting for the memory in which a server keeps tables: an eighth of what there is.
+
+    At least 128 MB and at most 1 GB. Where we could not share twice as much, to leave room for what
+    else a server needs, it is halved; where not even the least, `initdb` found out what works.
+    """
+    megabytes = memory_bytes() // BUFFERS_PART // MEGABYTE
+    megabytes = min(max(megabytes, LEAST_BUFFERS_MEGABYTES), MOST_BUFFERS_MEGABYTES)
+    while not can_share(2 * megabytes * MEGABYTE):
+        megabytes //= 2
+        if megabytes < LEAST_BUFFERS_MEGABYTES:
+            return {}
+    return {"shared_buffers": f"{megabytes}MB"}
 
 
 @dataclass(slots=True)
@@ -93,6 +113,7 @@ class Postgres:
             "port": str(PORT),
             "max_connections": "200",
             "log_checkpoints": "off",
+            **shared_buffers(),
             **self.options,
         }
         with self.log.open("ab") as log:

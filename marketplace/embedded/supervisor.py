@@ -85,7 +85,11 @@ class Supervisor:
         self._folder.logs.mkdir(mode=0o700, exist_ok=True)
         addresses = {}
         if settings.EMBEDS_POSTGRES:
-            postgres = Postgres(self._folder.path / "postgres", self._log("postgres"))
+            given = settings.DATABASE_BUFFERS_MEGABYTES
+            options = {"shared_buffers": f"{given}MB"} if given else {}
+            postgres = Postgres(
+                self._folder.path / "postgres", self._log("postgres"), options=options
+            )
             self._start_server("postgres", postgres)
             postgres.ensure_database("hansa")
             addresses["database_url"] = postgres.application_url("hansa")

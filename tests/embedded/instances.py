@@ -64,7 +64,8 @@ def alive(processes: list[psutil.Process]) -> list[str]:
 
 def environment(data: Path, port: int) -> dict[str, str]:
     ours = {"PATH": os.environ["PATH"], "HANSA_DATA": str(data), "PORT": str(port)}
-    return ours | {"HANSA_SEED_DEMO": "off", "HANSA_WEB_PROCESSES": "1"}
+    small = {"HANSA_WEB_PROCESSES": "1", "HANSA_DATABASE_BUFFERS_MEGABYTES": "96"}
+    return ours | {"HANSA_SEED_DEMO": "off"} | small
 
 
 @contextmanager

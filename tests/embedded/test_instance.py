@@ -33,6 +33,7 @@ def test_an_instance_serves_alone_on_its_folder_and_leaves_no_process_behind(
         with psycopg.connect(addresses["database_url"]) as session:
             version = session.info.server_version
             tables = session.execute("SELECT count(*) FROM django_migrations").fetchone()
+            buffers = session.execute("SHOW shared_buffers").fetchone()
             with pytest.raises(errors.InsufficientPrivilege):
                 session.execute("UPDATE credits_account SET balance = 1")
         with redis.Redis.from_url(addresses["broker_url"]) as broker:
@@ -47,6 +48,7 @@ def test_an_instance_serves_alone_on_its_folder_and_leaves_no_process_behind(
     assert version >= 18_00_00
     assert tables is not None
     assert tables[0] > 0
+    assert buffers == ("96MB",)
     assert answered
     assert all(
         any(program in command for command in running)

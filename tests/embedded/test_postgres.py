@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from marketplace.embedded import postgres
 from marketplace.embedded.postgres import APPLICATION, Postgres
 from marketplace.embedded.processes import ServerFailed
 from tests.embedded.instances import ROOT
@@ -94,6 +95,77 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(place: Path) -> Non
 
     with pytest.raises(ServerFailed, match="invalid value for parameter"):
         server.start()
+
+
+GIGABYTE = 2**30
+
+
+@pytest.mark.parametrize(
+    ("memory", "shareable", "expected"),
+    [
+        (GIGABYTE // 4, True, {"shared_buffers": "128MB"}),
+        (2 * GIGABYTE, True, {"shared_buffers": "256MB"}),
+        (64 * GIGABYTE, True, {"shared_buffers": "1024MB"}),
+        (64 * GIGABYTE, 1_030, {"shared_buffers": "512MB"}),
+        (64 * GIGABYTE, 260, {"shared_buffers": "128MB"}),
+        (64 * GIGABYTE, 250, {}),
+    ],
+)
+def test_buffers_are_an_eighth_of_the_memory_within_bounds_and_what_can_be_shared(
+    monkeypatch: pytest.MonkeyPatch, memory: int, shareable: int, expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(postgres, "memory_bytes", lambda: memory)
+    monkeypatch.setattr(
+        postgres, "can_share", lambda size: shareable is True or size <= shareable * 2**20
+    )
+
+    assert postgres.shared_buffers() == expected
+
+
+def buffers_of(server: Postgres) -> str:
+    server.start()
+    with psycopg.connect(server.url("postgres")) as session:
+        found = session.execute("SHOW shared_buffers").fetchone()
+    server.stop()
+    assert found is not None
+    return str(found[0])
+
+
+def test_a_cluster_of_an_earlier_version_starts_with_more_buffers(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Postgres(place / "postgres", place / "postgres.log")
+    monkeypatch.setattr(postgres, "shared_buffers", dict)
+    before = buffers_of(server)
+    monkeypatch.setattr(postgres, "shared_buffers", lambda: {"shared_buffers": "160MB"})
+
+    assert (before, buffers_of(server)) == ("128MB", "160MB")
+    server.options = {"shared_buffers": "192MB"}
+    assert buffers_of(server) == "192MB"
+
+
+def test_a_server_starts_where_less_memory_can_be_shared_than_the_machine_has(place: Path) -> None:
+    data = place / "postgres"
+    program = (
+        "import sys; from pathlib import Path; import psycopg;"
+        "from marketplace.embedded import postgres; postgres.memory_bytes = lambda: 2**33;"
+        "server = postgres.Postgres(Path(sys.argv[1]), Path(sys.argv[2])); server.start();"
+        "print(*psycopg.connect(server.url('postgres')).execute('SHOW shared_buffers').fetchone());"
+        "server.stop()"
+    )
+    ended = subprocess.run(
+        [
+            *("bash", "-c", 'ulimit -v 800000 && exec "$@"', "bash"),
+            *(sys.executable, "-c", program, data, place / "postgres.log"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr + (place / "postgres.log").read_text()
+    assert ended.stdout.strip() in {"128MB", "256MB"}
 
 
 def test_a_server_that_outlived_its_parent_is_replaced(place: Path) -> None:
