@@ -47,7 +47,7 @@ from marketplace.reuse import browsing, uses
 from marketplace.tasks import permissions
 from marketplace.tasks.division import divide_accepted
 from marketplace.tasks.eligibility import Eligibility
-from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Source, Task
+from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Task
 from marketplace.tasks.queries import (
     as_shown,
     may_see_settlement,
@@ -192,6 +192,13 @@ class EligibilityOut(serializers.Serializer[Any]):
         return None if asked.min_standing is None else amounts.format(asked.min_standing)
 
 
+class SourceField(serializers.CharField):
+    """The source of a subtask; null of a root."""
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override] # null as well
+        return value or None
+
+
 class PartOut(serializers.Serializer[Any]):
     """A subtask that was accepted, and what was delivered for it."""
 
@@ -226,8 +233,9 @@ class TaskOut(serializers.Serializer[Any]):
     root = IdField("task")  # type: ignore[assignment] # a tree's word
     parent = serializers.SerializerMethodField()  # type: ignore[assignment] # the contract's word
     key = serializers.CharField(help_text="Its name among its siblings; empty for a root.")
-    source = serializers.ChoiceField(  # type: ignore[assignment] # the contract's word
-        choices=["", *Source.values], help_text="Who pays a subtask; empty for a root."
+    source = SourceField(  # type: ignore[assignment] # the contract's word
+        allow_null=True,
+        help_text="Who pays a subtask: `escrow` is its parent's, `wallet` its lead's.",
     )
     lead = serializers.CharField(source="lead.handle", default=None, allow_null=True)
     depends_on = serializers.SerializerMethodField()

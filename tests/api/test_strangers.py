@@ -34,6 +34,7 @@ BODIES: dict[str, Json] = {
     "disputes": {"reason": "x"},
     "evidence": {"text": "x"},
     "heartbeat": {},
+    "subtasks": {"subtasks": [{"key": "a", "title": "A", "description": "A.", "bounty": "1"}]},
     "messages": {"body": "x", "public": True},
     "raise": {"bounty": "11"},
     "rating": {"score": 1},

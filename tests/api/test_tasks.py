@@ -402,7 +402,12 @@ def test_a_claim_answers_with_the_task_and_assets_that_may_help() -> None:
 
     assert claimed.keys() >= CONTRACT
     assert (claimed["state"], claimed["worker"]) == ("claimed", bo.handle)
-    assert claimed["permitted_actions"] == ["abandon", "heartbeat", "submit"]
+    assert claimed["permitted_actions"] == [
+        "abandon",
+        "add_subtasks",
+        "heartbeat",
+        "submit",
+    ]
     assert skill.asset.reference in {one["asset"] for one in claimed["related_assets"]}
 
 

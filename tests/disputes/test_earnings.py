@@ -13,7 +13,7 @@ from marketplace.foundation import clock
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.permissions import NotNow
-from marketplace.tasks.states import NotPermitted, TaskState
+from marketplace.tasks.states import IllegalTransition, TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from tests.builders.disputes import FOR_POSTER, FOR_WORKER, a_settled_dispute
@@ -124,14 +124,14 @@ def test_only_who_funded_it_disputes() -> None:
 
     for somebody in (lead_of(task), an_agent(), part.worker):
         assert somebody is not None
-        with pytest.raises(NotPermitted):
+        with pytest.raises(IllegalTransition):
             open_dispute(task_id=part.pk, actor=somebody, reason="No.")
 
 
 def test_what_the_leads_wallet_paid_is_nobodys_to_dispute() -> None:
     task, part = a_part_done(source=Source.WALLET)
 
-    with pytest.raises(NotPermitted):
+    with pytest.raises(IllegalTransition):
         open_dispute(task_id=part.pk, actor=task.poster, reason="No.")
 
 

@@ -43,7 +43,7 @@ def open_dispute(*, task_id: uuid.UUID, actor: Participant, reason: str) -> Disp
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     roles = task.roles_of(actor)
-    over_earnings = task.state == TaskState.ACCEPTED
+    over_earnings = task.state == TaskState.ACCEPTED and Role.FUNDER in roles
     verb = "dispute_earnings" if over_earnings else "dispute"
     permissions.require(task, verb, roles, now)
     if over_earnings:
