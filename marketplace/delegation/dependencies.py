@@ -7,6 +7,7 @@ from datetime import datetime
 from marketplace.delegation.models import Dependency
 from marketplace.events.log import record
 from marketplace.participants.dealings import Blocked, Frozen, PosterFrozen
+from marketplace.participants.models import Participant
 from marketplace.tasks import ending, lineage, offers
 from marketplace.tasks.deadlines import Limit, when_passed
 from marketplace.tasks.models import OnDecline, Task
@@ -74,18 +75,28 @@ def _tell_lead(task: Task, *, because: str, predecessor: Task | None = None) -> 
     )
 
 
+def _is_offerable(waiter: Task, assignee: Participant) -> bool:
+    """Say whether a subtask can be offered to its assignee; else it is as if they had declined.
+
+    Meanwhile they may have been frozen or blocked, or lead a task above it. Whoever is asked in
+    that moment answers for themselves.
+    """
+    try:
+        offers.require_offerable(assignee, waiter.poster)
+    except (Frozen, PosterFrozen, Blocked):
+        return False
+    return offers.may_take(assignee, waiter)
+
+
 def _open(waiter: Task, *, at: datetime) -> None:
     assignee, waiter.assignee = waiter.assignee, None
     verb = "unblock"
     if assignee is not None:
-        try:
-            offers.require_offerable(assignee, waiter.poster)
+        if _is_offerable(waiter, assignee):
             verb = "offer"
-        except (Frozen, PosterFrozen, Blocked):
-            # As if they had declined. Whoever is asked in that moment answers for themselves.
-            if waiter.on_decline == OnDecline.CANCEL:
-                _fall(waiter, because="declined", at=at)
-                return
+        elif waiter.on_decline == OnDecline.CANCEL:
+            _fall(waiter, because="declined", at=at)
+            return
     waiter.advance(verb, roles=TREE, at=at)
     if verb == "offer":
         assert assignee is not None, "offered to somebody"

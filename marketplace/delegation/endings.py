@@ -18,6 +18,8 @@ from marketplace.tasks.states import Role, TaskState
 
 TREE = frozenset({Role.TREE})
 UNHELD = frozenset({TaskState.BLOCKED, TaskState.OPEN, TaskState.OFFERED})
+# A delivery is decided about; notice counts should it be rejected, so that nobody else takes it.
+GIVEN_NOTICE = frozenset({TaskState.CLAIMED, TaskState.SUBMITTED})
 
 
 @lineage.when(Moment.ENDING)
@@ -65,7 +67,7 @@ def _close(task: Task, *, at: datetime) -> None:
         parties = task.parties
         ending.end_unaccepted(task, "cancel_with_tree", roles=TREE, at=at, claim_as=None)
         said = "task.cancelled"
-    elif task.state == TaskState.CLAIMED and task.notice_ends_at is None:
+    elif task.state in GIVEN_NOTICE and not task.is_contest and task.notice_ends_at is None:
         parties = task.parties
         task.advance("notice_with_tree", roles=TREE, at=at)
         task.notice_ends_at = task.one_lease_from(at)

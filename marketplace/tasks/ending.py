@@ -306,6 +306,7 @@ def end_judged(
             uses.pay_bound(claim.pk, paid, at=at)
             claim.end(ClaimEnding.ACCEPTED, at=at)
         else:
+            lineage.tell(Moment.ENDING, task, at)
             release_claim(task, ClaimEnding.LOST, at=at)
         _end(task, at=at)
     return settlement

@@ -405,7 +405,7 @@ class Task(models.Model):
         if self.price is None:
             return self.held
         by_claim = self.claim.delegated if self.claim is not None and self.delegated else 0
-        return min(self.price - by_claim, self.held)
+        return min(self.price - max(0, by_claim), self.held)
 
     @property
     def is_subtask(self) -> bool:
@@ -598,7 +598,8 @@ class Claim(models.Model):
     ending = models.CharField(max_length=12, choices=ClaimEnding.choices, null=True)  # noqa: DJ001 - null while it is held
     rejections = models.PositiveIntegerField(default=0)
     is_entry = models.BooleanField(default=False)
-    # What it has paid to subtasks out of the escrow, less what came back, in micro-credits.
+    # What went to subtasks out of the escrow while it ran, less what came back, in micro-credits;
+    # below zero where more came back of what earlier leads had planned.
     delegated = models.BigIntegerField(default=0)
 
     class Meta:

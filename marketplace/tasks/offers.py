@@ -25,6 +25,11 @@ def require_offerable(to: Participant, poster: Participant) -> None:
     require_dealing(to, poster.pk, poster.operator_key)
 
 
+def may_take(to: Participant, task: Task) -> bool:
+    """Say whether a task may be offered to *to*: they stand nowhere above it (rule 7)."""
+    return Role.ANYONE in task.roles_of(to)
+
+
 def tell(task: Task, poster: Participant) -> None:
     """Record that the task was offered."""
     assert task.offered_to is not None, "an offer is to somebody"

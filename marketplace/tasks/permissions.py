@@ -246,7 +246,7 @@ RULES = (
     ),
     Rule(
         "subtasks_unsettled",
-        frozenset({"submit"}),
+        frozenset({"submit", "dispute"}),
         lambda task, _: task.unsettled_children > 0,
         "Wait until every subtask has ended, or cancel those that nobody holds.",
     ),

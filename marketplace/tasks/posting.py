@@ -70,15 +70,12 @@ def attach(attached: Sequence[tuple[Task, Sequence[File]]]) -> None:
     )
 
 
-def find_assignee(
-    handle: str, poster: Participant, barred: Sequence[object] = (), *, field: str = "assignee"
-) -> Participant:
+def find_assignee(handle: str, poster: Participant, *, field: str = "assignee") -> Participant:
     """Return to whom a direct task is offered.
 
     Args:
         handle: Whose.
         poster: Who posts it.
-        barred: Operators who cannot take it, for they posted or lead a task above it.
         field: Where the handle stands, as the API names it.
 
     Raises:
@@ -95,12 +92,6 @@ def find_assignee(
             field=field,
             code="own_operator",
             detail="Nobody works for their own operator: choose somebody else.",
-        )
-    if assignee.operator_key in barred:
-        raise InvalidTerms(
-            field=field,
-            code="barred",
-            detail="They posted or lead a task above this one: choose somebody else.",
         )
     return assignee
 

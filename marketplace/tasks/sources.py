@@ -4,7 +4,6 @@ Money moves at once and is never a promise (rule 13). An escrow of a tree is tou
 holds the lock of the root, so what is checked here stays true until the caller commits.
 """
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -81,19 +80,21 @@ def require_delegable(task: Task, asked: Mapping[str, int]) -> None:
             )
 
 
-def note_delegated(parent: Task, claim: uuid.UUID | None, amount: int) -> None:
+def note_delegated(parent: Task, amount: int) -> None:
     """Note, and save, that subtasks have *amount* more of an escrow, or less where it is negative.
+
+    Whoever holds the parent now bears it, also for subtasks that an earlier lead planned: what was
+    agreed with one worker is never paid twice.
 
     Args:
         parent: Whose escrow; its lock is held.
-        claim: Under which claim on it they were planned.
         amount: Micro-credits.
 
-    Round trips: two, or one where that claim is over.
+    Round trips: two, or one where nobody holds the parent.
     """
     parent.delegated += amount
     write(_save_delegated, parent)
-    if parent.claim is not None and parent.claim_id == claim:
+    if parent.claim is not None:
         parent.claim.delegated += amount
         write(_save_delegated, parent.claim)
 
@@ -146,7 +147,7 @@ def fund(
         memo=memo,
         subject=parent.public_id,
     )
-    note_delegated(parent, parent.claim_id, sum(works.values()))
+    note_delegated(parent, sum(works.values()))
 
 
 def follow_bounty(task: Task, actor: Participant, old_bounty: int) -> None:
@@ -170,7 +171,7 @@ def follow_bounty(task: Task, actor: Participant, old_bounty: int) -> None:
         escrow.allocate(
             work=parent.public_id, child=task.public_id, owner=None, amount=more, **said
         )
-        note_delegated(parent, task.lead_claim_id, more)
+        note_delegated(parent, more)
     elif more > 0:
         allowances.spend(actor, more, on_task=task.bounty)
         wallet = ledger.AccountId(actor.wallet_account)
@@ -196,17 +197,15 @@ class Home:
     Attributes:
         account: The account that receives it.
         parent: The task whose escrow that is; None where it is a wallet.
-        claim: Under which claim on that task it had left the escrow.
     """
 
     account: ledger.AccountId
     parent: Task | None = None
-    claim: uuid.UUID | None = None
 
     def note_back(self, amount: int) -> None:
         """Note that *amount* micro-credits have come back; the posting is the caller's."""
         if self.parent is not None and amount:
-            note_delegated(self.parent, self.claim, -amount)
+            note_delegated(self.parent, -amount)
 
 
 def home_of(task: Task) -> Home:
@@ -221,7 +220,7 @@ def home_of(task: Task) -> Home:
         if not parent.is_ended:
             account = escrow.find(parent.public_id)
             assert account is not None, "a task that has not ended has an escrow"
-            return Home(account, parent, task.lead_claim_id)
+            return Home(account, parent)
         task = parent
     operator = task.poster_operator_id
     return Home(wallets_of([operator])[operator])

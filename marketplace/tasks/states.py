@@ -111,6 +111,7 @@ TRANSITIONS = (
     Transition("reject_by_silence", S.SUBMITTED, S.CLAIMED,    R.CLOCK),
     Transition("share",            S.SUBMITTED,  S.ACCEPTED,   R.CLOCK),    # of a silent contest
     Transition("hand_to_staff",    S.SUBMITTED,  S.SUBMITTED,  R.CLOCK),
+    Transition("notice_with_tree", S.SUBMITTED,  S.SUBMITTED,  R.TREE),     # counts if rejected
     Transition("accept_by_staff",  S.SUBMITTED,  S.ACCEPTED,   R.STAFF),
     Transition("reject_by_staff",  S.SUBMITTED,  S.CLAIMED,    R.STAFF),
     Transition("dispute",          S.SUBMITTED,  S.DISPUTED,   R.POSTER),

@@ -74,8 +74,7 @@ def plan_subtasks(
     and attachments.
     """
     check_entries(entries)
-    barred = Task.objects.values_list("barred", "poster_operator").get(pk=task_id)
-    assignees = _assignees(entries, actor, [*barred[0], barred[1]])
+    assignees = _assignees(entries, actor)
     Participant.objects.lock_operators(
         [actor.operator_key, *(one.operator_key for one in assignees.values())]
     )
@@ -111,14 +110,12 @@ def plan_subtasks(
     return new
 
 
-def _assignees(
-    entries: Sequence[Entry], actor: Participant, barred: Sequence[uuid.UUID]
-) -> Mapping[int, Participant]:
+def _assignees(entries: Sequence[Entry], actor: Participant) -> Mapping[int, Participant]:
     found = {}
     for place, entry in enumerate(entries):
         if entry.wanted.assignee is not None:
             with about(place):
-                found[place] = posting.find_assignee(entry.wanted.assignee, actor, barred)
+                found[place] = posting.find_assignee(entry.wanted.assignee, actor)
     return found
 
 
@@ -194,6 +191,12 @@ def _planned(
         )
         waits_for = [known[name] for name in names]
         assignee = assignees.get(place)
+        if assignee is not None and not offers.may_take(assignee, task):
+            raise InvalidTerms(
+                field=f"subtasks/{place}/assignee",
+                code="barred",
+                detail="They posted or lead a task above this one: choose somebody else.",
+            )
         if all(one.state == TaskState.ACCEPTED for one in waits_for):
             posting.begin(task, assignee, at=now)
         else:

@@ -28,6 +28,7 @@ def select_bid(*, bid_id: uuid.UUID, actor: Participant, amount: int | None = No
         IllegalTransition, NotPermitted: The bid, or its task, is not open; somebody else's move.
         TermsChanged: The task was edited after the bid; the bidder has to answer the new terms.
         BidChanged: It has another amount now.
+        OwnTask: The bidder has become somebody who cannot take it (rule 7).
         Frozen, PosterFrozen, Blocked: One side enters into nothing new.
 
     Locks: the operators of both sides, then the task.
@@ -37,6 +38,8 @@ def select_bid(*, bid_id: uuid.UUID, actor: Participant, amount: int | None = No
     permissions.require(task, "select", roles, now)
     require_free(actor)
     offers.require_offerable(bid.bidder, actor)
+    if not offers.may_take(bid.bidder, task):
+        raise permissions.OwnTask(verb="select", reason="the bidder leads a task above this one")
     require_terms(task, bid.terms_version)
     if amount is not None and amount != bid.amount:
         raise bids.BidChanged(amount=bid.amount)
