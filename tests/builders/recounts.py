@@ -5,8 +5,8 @@ every wait is over. Both say what is wrong in words, and nothing where nothing i
 """
 
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
@@ -15,10 +15,11 @@ from marketplace.delegation.models import Dependency
 from marketplace.disputes.models import Dispute, Seat
 from marketplace.participants.models import Participant
 from marketplace.reuse.models import Use
-from marketplace.tasks.models import Bid, Claim, Settlement, SettlementPayment, Task
+from marketplace.tasks.models import Claim, Settlement, SettlementPayment, Task
 
 ENDED = {"accepted", "cancelled", "expired"}
 HOLDING = {"claimed", "submitted", "disputed"}
+UNHELD = {"blocked", "open", "offered"}
 GRANT = 100_000_000
 
 ESCROWS = """
@@ -36,6 +37,7 @@ class Rows:
     payments: Sequence[SettlementPayment]
     claims: Sequence[Claim]
     disputes: Sequence[Dispute]
+    judged: Collection[uuid.UUID]  # tasks that ended as a panel or an administrator said
     escrows: Mapping[str, tuple[int, bool]]
     children: Mapping[uuid.UUID, Sequence[Task]] = field(default_factory=dict)
 
@@ -55,7 +57,7 @@ class Rows:
             task = self.tasks[payment.settlement_id]
             home: Task | None = None
             while home is None and task.source == "escrow":
-                above = self.tasks[task.parent_id]
+                above = next(self.ancestors(task))
                 if above.ended_at is None or above.ended_at > release.released_at:
                     home = above
                 task = above
@@ -75,8 +77,11 @@ def rows_of(root: uuid.UUID) -> Rows:
         one.pk: one for one in Task.objects.filter(root=root).select_related(*people).order_by("pk")
     }
     disputes = list(Dispute.objects.filter(task__root=root))
+    voted = set(
+        Seat.objects.filter(dispute__in=disputes, state="voted").values_list("dispute", flat=True)
+    )
     with connection.cursor() as cursor:
-        names = [one.public_id for one in (*tasks.values(), *disputes)]
+        names = [one.public_id for one in tasks.values()] + [one.public_id for one in disputes]
         cursor.execute(ESCROWS, [names])
         escrows = {name: (balance, closed) for name, balance, closed in cursor.fetchall()}
     children: dict[uuid.UUID, list[Task]] = defaultdict(list)
@@ -93,6 +98,11 @@ def rows_of(root: uuid.UUID) -> Rows:
         ),
         claims=list(Claim.objects.filter(task__root=root).select_related("worker")),
         disputes=disputes,
+        judged={
+            one.task_id
+            for one in disputes
+            if one.cause != "funder" and (one.cause != "silence" or one.pk in voted)
+        },
         escrows=escrows,
         children=children,
     )
@@ -168,12 +178,11 @@ def _money(rows: Rows, task: Task) -> Iterator[str]:
 
 def _waits(rows: Rows, task: Task) -> Iterator[str]:
     """Rule 15: what an escrow paid waits, or was released; nothing else does."""
-    judged = {one.task_id for one in rows.disputes if one.cause not in {"funder", "silence"}}
     for payment in rows.payments:
         if payment.settlement_id == task.pk:
             released = getattr(payment, "release", None) is not None
             waits = task.wages_wait_until is not None
-            if waits + released != (task.source == "escrow" and task.pk not in judged):
+            if waits + released != (task.source == "escrow" and task.pk not in rows.judged):
                 yield f"its wages {'wait' if waits else 'do not wait'}; released: {released}"
 
 
@@ -183,61 +192,49 @@ def _states(rows: Rows, task: Task) -> Iterator[str]:
         paid = [one.key for one in running if one.source == "escrow"]
         if paid:
             yield f"its escrow pays for {paid}, which run"
-    if task.state in ENDED:
-        open_still = [one.key for one in running if one.state in {"blocked", "offered"}]
-        open_still += [one.key for one in running if one.state == "open" and not one.entries]
-        if open_still:
-            yield f"nobody holds {open_still}, and they did not end with it"
-    if task.state == "closing":
-        unheld = [
-            one.key
-            for one in running
-            if one.state in {"blocked", "offered"} or (one.state == "open" and not one.entries)
-        ]
-        if unheld:
-            yield f"nobody holds {unheld}, and it is closing"
+    unheld = [one.key for one in running if one.state in UNHELD and not one.entries]
+    if unheld and task.state in ENDED | {"closing"}:
+        yield f"nobody holds {unheld}, and they did not end with it"
     live = [one for one in rows.claims if one.task_id == task.pk and one.ended_at is None]
     if task.state in ENDED and live:
         yield "somebody's claim on it runs"
     if task.state == "blocked":
-        waits = Dependency.objects.filter(task=task).values_list("predecessor", flat=True)
-        before = {rows.tasks[one].state for one in waits}
-        if before <= {"accepted"}:
-            yield "is blocked, and what it waits for is in"
-        if before & (ENDED - {"accepted"}) and rows.tasks[task.parent_id].state not in ENDED:
-            yield "is blocked, and what it waits for has failed"
+        yield from _blocked(rows, task)
+
+
+def _blocked(rows: Rows, task: Task) -> Iterator[str]:
+    waits = Dependency.objects.filter(task=task).values_list("predecessor", flat=True)
+    before = {rows.tasks[one].state for one in waits}
+    if before <= {"accepted"}:
+        yield "is blocked, and what it waits for is in"
+    if before & {"cancelled", "expired"}:
+        yield "is blocked, and what it waits for has failed"
 
 
 def _people(rows: Rows, task: Task) -> Iterator[str]:
     """Rule 7: no work of an ancestor's poster or lead; rule 15: who acts as the poster."""
     if task.state in ENDED:
         return
-    barred = set()
-    for one in (task, *rows.ancestors(task)):
-        barred.add(one.poster_operator_id)
-        if one.lead is not None and one.source == "wallet":
-            barred.add(rows.operator(one.lead))
-        if one is not task and one.worker is not None:
-            barred.add(rows.operator(one.worker))
-    if task.worker is not None and rows.operator(task.worker) in barred:
-        yield f"{task.worker} holds it, and is above it"
-    if task.offered_to is not None and rows.operator(task.offered_to) in barred:
-        yield f"{task.offered_to} is offered it, and is above it"
-    for claim in rows.claims:
-        if claim.task_id == task.pk and claim.ended_at is None and claim.operator_id in barred:
-            yield f"{claim.worker} has entered it, and is above it"
-    if task.parent_id is None:
-        return
-    parent = rows.tasks[task.parent_id]
+    barred: set[uuid.UUID | None] = {one.poster_operator_id for one in rows.ancestors(task)}
+    barred.add(task.poster_operator_id)
+    barred |= {one.worker_operator_id for one in rows.ancestors(task)}
+    busy = {rows.operator(one) for one in (task.worker, task.offered_to) if one is not None}
+    busy |= {
+        one.operator_id for one in rows.claims if one.task_id == task.pk and one.ended_at is None
+    }
+    if busy & barred:
+        yield f"{busy & barred} work on it, and are above it"
+    if task.parent_id is not None and task.poster_id != _acting(rows, task):
+        yield f"{task.poster} acts as its poster"
+
+
+def _acting(rows: Rows, task: Task) -> uuid.UUID | None:
+    """Return who has to act as the poster of a subtask."""
+    assert task.parent_id is not None
     if task.source == "wallet":
-        acting = task.lead
-    elif parent.worker is not None and parent.state in HOLDING:
-        acting = parent.worker
-    else:
-        acting = parent.poster
-    assert acting is not None
-    if task.poster_id != acting.pk:
-        yield f"{task.poster} acts as its poster instead of {acting}"
+        return task.lead_id
+    parent = rows.tasks[task.parent_id]
+    return parent.worker_id if parent.state in HOLDING else parent.poster_id
 
 
 def _clocks(rows: Rows, task: Task) -> Iterator[str]:
@@ -334,38 +331,34 @@ def _wages(rows: Rows) -> Iterator[str]:
 
 def _wallets(rows: Rows) -> Mapping[uuid.UUID, int]:
     """Return by how much each operator's credits changed, from settlements and disputes alone."""
-    gains: dict[uuid.UUID, int] = defaultdict(int)
+    gains: Counter[uuid.UUID] = Counter()
     for task in rows.tasks.values():
         end = rows.settlements[task.pk]
         if task.funding_root == task.pk:
             gains[task.poster_operator_id] += end.refund - end.bounty
-        if end.compensation:
-            assert end.claim is not None
+        if end.claim is not None:
             gains[end.claim.operator_id] += end.compensation
     for payment in rows.payments:
         release = getattr(payment, "release", None)
         gains[payment.claim.operator_id] += payment.amount if release is None else release.wages
     for home, whence, amount in rows.landed():
-        if home is None:
-            gains[whence.poster_operator_id] += amount
-    for use in Use.objects.filter(claim__in=[one.pk for one in rows.claims], state="paid"):
-        for earning in use.earnings.exclude(due_at=None):
-            gains[earning.author_id] += earning.amount
+        gains[whence.poster_operator_id] += amount if home is None else 0
+    uses = Use.objects.filter(claim__in=[one.pk for one in rows.claims], state="paid")
+    for author, amount in uses.values_list("earnings__author", "earnings__amount"):
+        gains[author] += amount
+    for seat in Seat.objects.filter(dispute__in=rows.disputes):
+        gains[seat.operator_id] += seat.fee
     for dispute in rows.disputes:
-        for seat in Seat.objects.filter(dispute=dispute):
-            gains[seat.operator_id] += seat.fee
-        if dispute.opener is not None:
-            opener = rows.operator(dispute.opener)
-            assert dispute.claim is not None
-            by_worker = dispute.cause == "worker"
-            if dispute.share_bps == (0 if by_worker else 10_000):
-                task = rows.tasks[dispute.task_id]
-                other = task.poster_operator_id if by_worker else dispute.claim.operator_id
-                gains[opener] -= dispute.deposit
-                gains[other] += dispute.deposit
+        gains.update(_forfeited(rows, dispute))
     return gains
 
 
-def live_bids(root: uuid.UUID) -> int:
-    """Return how many bids on the tasks of a tree may still come to something."""
-    return Bid.objects.filter(task__root=root, state__in=["open", "selected", "taken"]).count()
+def _forfeited(rows: Rows, dispute: Dispute) -> Mapping[uuid.UUID, int]:
+    """Return where a deposit went that did not come back: the opener was given nothing."""
+    by_worker = dispute.cause == "worker"
+    if dispute.opener is None or dispute.share_bps != (0 if by_worker else 10_000):
+        return {}
+    assert dispute.claim is not None
+    poster = rows.tasks[dispute.task_id].poster_operator_id
+    other = poster if by_worker else dispute.claim.operator_id
+    return {rows.operator(dispute.opener): -dispute.deposit, other: dispute.deposit}

@@ -70,9 +70,10 @@ REFUSALS = (
 )
 SPANS = (timedelta(minutes=11), timedelta(hours=7), timedelta(hours=25), timedelta(days=3))
 BPS = (0, 3_333, 10_000, 10_000)
-# How likely a move is that is possible, while a tree grows and later; 2 and 3 where it is not named.
+# How likely a possible move is, while a tree grows and later; 2 and 3 where it is not named.
 GROWING = {"claim": 16, "bid": 8, "select": 16, "plan": 24, "edit": 1, "cancel": 1, "abandon": 1}
-GROWING |= {"dispute_earnings": 1, "notice": 0, "cancel_at_once": 0, "raise": 1, "submit": 3, "heartbeat": 1}
+GROWING |= {"notice": 0, "cancel_at_once": 0, "raise": 1, "submit": 3, "heartbeat": 1}
+GROWING |= {"dispute_earnings": 1}
 LATER = {"claim": 8, "submit": 8, "accept": 6, "reject": 5, "dispute": 6, "decide": 9, "raise": 1}
 LATER |= {"dispute_earnings": 2, "edit": 1, "heartbeat": 1, "notice": 1, "cancel_at_once": 1}
 SMALL = 9  # tasks
@@ -127,7 +128,7 @@ class Life:
         return list(running.select_related(*people).order_by("pk"))
 
     def moves(self) -> list[Move]:
-        """Return everything that somebody may try on one of the tasks, drawn, as often as likely."""
+        """Return everything that somebody may try on one task, each as often as it is likely."""
         tasks = self.tasks()
         if not tasks:
             return []
@@ -167,12 +168,12 @@ class Life:
 
     def _next(self) -> Any:  # noqa: ANN401 - a time, or None
         tasks = Task.objects.filter(root=self.root)
-        due = list(tasks.filter(due_at__isnull=False).values_list("due_at", flat=True))
-        waits = tasks.filter(wages_wait_until__isnull=False, dispute_due_at=None)
-        return min([*due, *waits.values_list("wages_wait_until", flat=True)], default=None)
+        waits = tasks.filter(dispute_due_at=None).values_list("wages_wait_until", flat=True)
+        due = [*tasks.values_list("due_at", flat=True), *waits]
+        return min((at for at in due if at is not None), default=None)
 
     def _moves_of(self, task: Task) -> Iterator[Move]:
-        pk, poster, worker = task.pk, task.poster, task.worker
+        pk, poster = task.pk, task.poster
         if task.state in ("blocked", "open", "offered"):
             yield "cancel", partial(cancel_task, task_id=pk, actor=poster)
         if task.state in ("blocked", "open"):
@@ -186,16 +187,7 @@ class Life:
             yield "claim", partial(claim_task, task_id=pk, actor=task.offered_to)
             yield "decline", partial(decline_task, task_id=pk, actor=task.offered_to)
         elif task.state == "claimed":
-            assert worker is not None
-            yield "plan", partial(self._plan, task)
-            yield "submit", partial(self._submit, task, worker)
-            yield "abandon", partial(abandon_task, task_id=pk, actor=worker)
-            yield "notice", partial(cancel_task, task_id=pk, actor=poster)
-            yield "cancel_at_once", partial(cancel_task, task_id=pk, actor=poster, at_once=True)
-            yield "heartbeat", partial(heartbeat, task_id=pk, actor=worker)
-            yield "use", partial(self._use, task)
-            if task.resubmit_by is not None:
-                yield "dispute", partial(self._dispute, task, worker)
+            yield from self._works(task)
         elif task.state == "submitted":
             yield "accept", partial(self._accept, task)
             yield "reject", partial(self._reject, task)
@@ -205,6 +197,19 @@ class Life:
         elif task.wages_wait_until is not None:
             assert task.funder is not None
             yield "dispute_earnings", partial(self._dispute, task, task.funder)
+
+    def _works(self, task: Task) -> Iterator[Move]:
+        pk, poster, worker = task.pk, task.poster, task.worker
+        assert worker is not None
+        yield "plan", partial(self._plan, task)
+        yield "submit", partial(self._submit, task, worker)
+        yield "abandon", partial(abandon_task, task_id=pk, actor=worker)
+        yield "notice", partial(cancel_task, task_id=pk, actor=poster)
+        yield "cancel_at_once", partial(cancel_task, task_id=pk, actor=poster, at_once=True)
+        yield "heartbeat", partial(heartbeat, task_id=pk, actor=worker)
+        yield "use", partial(self._use, task)
+        if task.resubmit_by is not None:
+            yield "dispute", partial(self._dispute, task, worker)
 
     # --- Money and terms ---
 
