@@ -37,7 +37,7 @@ from marketplace.api.idempotency import retryable
 from marketplace.api.paging import NEWEST, Key, Page, PageQuery, moment, paginate, whole
 from marketplace.api.standing import PosterRecordOut, poster_records
 from marketplace.delegation.inputs import dependencies_of, inputs_of
-from marketplace.delegation.price_chain import Books, books_of
+from marketplace.delegation.price_chain import Books, books_of, may_read
 from marketplace.delegation.trees import is_side
 from marketplace.delivery.verification import checks, runs
 from marketplace.foundation import ids
@@ -50,7 +50,6 @@ from marketplace.tasks.eligibility import Eligibility
 from marketplace.tasks.models import Acceptance, Mode, OnDecline, Settlement, Task
 from marketplace.tasks.queries import (
     as_shown,
-    may_see_settlement,
     ranked_for,
     settlement_of,
     viewer,
@@ -804,7 +803,7 @@ class TaskSettlement(Endpoint):
         actor = actor_of(request)
         tasks = visible_to(actor).select_related("worker", "claim")
         task = tasks.get(pk=ids.decode("task", task_id))
-        if not may_see_settlement(task, actor) and not is_side(task, actor):
+        if not may_read(task, actor):
             raise Task.DoesNotExist
         settled = settlement_of(task)
         if settled is None:

@@ -16,9 +16,11 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 
-from marketplace.delegation.trees import in_tree
+from marketplace.delegation.trees import in_order, in_tree, is_side
+from marketplace.participants.models import Participant
 from marketplace.tasks.lineage import UNREAD
 from marketplace.tasks.models import Settlement, SettlementPayment, Task
+from marketplace.tasks.queries import may_see_settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,14 @@ class Books:
         return [Chain(links, self._left.get(top, 0)) for top, links in found.items()]
 
 
+def may_read(task: Task, participant: Participant) -> bool:
+    """Say whether somebody reads how a task's escrow was divided: sides, payees, and those above.
+
+    Round trips: two at most.
+    """
+    return may_see_settlement(task, participant) or is_side(task, participant)
+
+
 def books_of(task: Task) -> tuple[Task, Books]:
     """Return a task as it is now, and what became of its bounty and of those of all below it.
 
@@ -195,14 +205,13 @@ def books_of(task: Task) -> tuple[Task, Books]:
     )
     rows = Task.objects.filter(in_tree(task.root))
     rows = rows.select_related("settlement", "claim").annotate(payments=ArraySubquery(payments))
-    found: dict[uuid.UUID, Link] = {}
-    read = task
-    for row in rows.defer(*UNREAD).order_by("pk"):  # so each comes after what it is a part of
-        if row.pk == task.pk or row.parent_id in found:
-            found[row.pk] = link_of(row, [_payment(one) for one in row.payments])
-        if row.pk == task.pk:
-            read = row
-    return read, Books(list(found.values()))
+    found = {row.pk: row for row in rows.defer(*UNREAD).order_by("pk")}
+    order = in_order({pk: row.parent_id for pk, row in found.items()}, task.pk)
+    links = [
+        link_of(row, [_payment(one) for one in row.payments])
+        for row in map(found.__getitem__, order)
+    ]
+    return found[task.pk], Books(links)
 
 
 @dataclass(frozen=True, slots=True)

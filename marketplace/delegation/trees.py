@@ -129,7 +129,8 @@ def tree_of(task_id: uuid.UUID, viewer: Participant | None) -> Tree:
         at = at or row.read_at
     if task_id not in nodes or at is None:
         raise Task.DoesNotExist
-    return Tree(_above(nodes, task_id), list(_from(nodes, task_id)), at)
+    order = in_order({pk: node.task.parent_id for pk, node in nodes.items()}, task_id)
+    return Tree(_above(nodes, task_id), [nodes[one] for one in order], at)
 
 
 def is_side(task: Task, viewer: Participant | None) -> bool:
@@ -171,15 +172,20 @@ def _above(nodes: Mapping[uuid.UUID, Node], task_id: uuid.UUID) -> list[Node]:
     return found
 
 
-def _from(nodes: Mapping[uuid.UUID, Node], task_id: uuid.UUID) -> Iterator[Node]:
-    """Return a task, and after each its subtasks with all below them."""
+def in_order(parents: Mapping[uuid.UUID, uuid.UUID | None], top: uuid.UUID) -> Iterator[uuid.UUID]:
+    """Return a task, and after each its subtasks with all below them.
+
+    Args:
+        parents: What each task of a tree is a part of; siblings in the order of their ids.
+        top: Where to begin; what is not below it is left out.
+    """
     parts: dict[uuid.UUID | None, list[uuid.UUID]] = {}
-    for pk, node in nodes.items():
-        parts.setdefault(node.task.parent_id, []).append(pk)
-    left = [task_id]
+    for one, parent in parents.items():
+        parts.setdefault(parent, []).append(one)
+    left = [top]
     while left:
         one = left.pop()
-        yield nodes[one]
+        yield one
         left.extend(reversed(parts.get(one, ())))
 
 

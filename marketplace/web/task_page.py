@@ -32,6 +32,8 @@ from marketplace.api.tasks import (
     projected_settlement,
 )
 from marketplace.delegation.inputs import parts_of
+from marketplace.delegation.price_chain import may_read
+from marketplace.delegation.trees import Tree
 from marketplace.delegation.waiting import payments_waiting
 from marketplace.delivery import contests
 from marketplace.delivery.models import Delivery
@@ -56,7 +58,6 @@ from marketplace.tasks.models import Bid, Mode, Task
 from marketplace.tasks.permissions import Viewer, permitted_verbs
 from marketplace.tasks.queries import (
     as_shown,
-    may_see_settlement,
     settlement_of,
     viewer,
     visible_to,
@@ -90,6 +91,7 @@ from marketplace.web.pages import actor_of, page, viewer_of
 from marketplace.web.relatives import delegable, relatives_of
 from marketplace.web.templatetags.market import percent, span
 from marketplace.web.thread import ON_TASK_PAGE, talk
+from marketplace.web.trees import chain_tables, title_in
 
 PAGING = ("cursor", "limit")
 CLAIMED = (Mode.CLAIM, Mode.DIRECT)  # modes in which an open task is claimed, which caps bound
@@ -683,6 +685,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
                 delivery,
                 _forms(_decisions(delivery, looking, sent), task, sent, delivery),
                 ratings_of(delivery, looking),
+    relatives = relatives_of(task, looking.participant)
                 parts_of(delivery, looking.participant),
             )
             for delivery in deliveries.rows
@@ -696,7 +699,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
         "bids": _bids(task, looking, sent),
         "may_edit": "edit" in verbs,
         "may_split": "delegate" in verbs,
-        "relatives": relatives_of(task, looking.participant),
+        "relatives": relatives,
         "delegable": delegable(task),
         "dispute": _dispute(task, looking),
         "deposit": terms_of(task).deposit(task.payable),
@@ -704,7 +707,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
         "limit": _limit(task),
         "pays": _pays(task),
         "compensation": share_down(task.payable, task.compensation_bps),
-        "settlement": _settlement(task, looking),
+        "settlement": _settlement(task, looking, relatives.tree if relatives else None),
     }
 
 
@@ -792,10 +795,10 @@ def _forms(
     return shown
 
 
-def _settlement(task: Task, looking: Viewer) -> dict[str, Any] | None:
+def _settlement(task: Task, looking: Viewer, tree: Tree | None) -> dict[str, Any] | None:
     """Return how the escrow was divided, or would be now, where the viewer may know."""
     asking = looking.participant
-    if asking is None or not may_see_settlement(task, asking):
+    if asking is None or not may_read(task, asking):
         return None
     settled = settlement_of(task)
     if settled is not None:
@@ -820,4 +823,6 @@ def _settlement(task: Task, looking: Viewer) -> dict[str, Any] | None:
         "final": body["final"],
         "bounty": body["bounty"],
         "shares": [(who, amount) for who, amount in shares if amount != zero],
+        *((f"Subtask: {title_in(tree, one['task'])}", one["amount"]) for one in body["subtasks"]),
     }
+        "chains": chain_tables(body["chain"], tree),

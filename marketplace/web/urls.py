@@ -18,6 +18,7 @@ from marketplace.web import (
     task_page,
     tasks,
     thread,
+    trees,
     wallet,
 )
 
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/new", tasks.post, name="post_task"),
     path("tasks/<str:task_id>", task_page.show, name="task"),
     path("tasks/<str:task_id>/messages", thread.show, name="thread"),
+    path("tasks/<str:task_id>/tree", trees.show, name="tree"),
     path("tasks/<str:task_id>/edit", tasks.edit, name="edit_task"),
     path("tasks/<str:task_id>/split", subtasks.split, name="split_task"),
     path("disputes", disputes.queue, name="disputes"),

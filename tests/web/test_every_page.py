@@ -13,6 +13,8 @@ from tests.builders.disputes import a_dispute
 from tests.builders.people import a_person, an_agent_of
 from tests.builders.staff import a_case, a_freeze
 from tests.builders.talk import a_file, say
+from tests.builders.trees import a_task_to_split, done, split
+from tests.builders.trees import an_entry as an_entry_of
 from tests.builders.work import (
     a_bid,
     a_claimed_task,
@@ -80,14 +82,25 @@ def of_things(person: Participant) -> list[str]:
     a_bid(bid_on)
     offered, contest = an_offered_task(to=person), a_contest(person)
     an_entry(contest)
+    whole = a_task_to_split(person)
+    part, _ = split(whole, an_entry_of("a"), an_entry_of("b", depends_on=("a",)))
     market = (bid_on, bid.task, offered, contest)
+    led = a_task_to_split(a_person(), person)
+    tree = [led, *split(led, an_entry_of("a"), an_entry_of("b", depends_on=("a",)))]
+    done(tree[1])
     return [
+        *(f"/tasks/{task.public_id}" for task in tree),
+        f"/tasks/{led.public_id}/split",
         *(f"/tasks/{task.public_id}" for task in market),
         *(f"/tasks/{task.public_id}" for task in (open_task, reviewed, held, dispute.task)),
         f"/disputes/{dispute.public_id}",
         f"/tasks/{open_task.public_id}/edit",
         f"/tasks/{open_task.public_id}/messages",
         f"/tasks/{held.public_id}/messages",
+        f"/tasks/{whole.public_id}",
+        f"/tasks/{part.public_id}",
+        f"/tasks/{whole.public_id}/tree",
+        f"/tasks/{part.public_id}/tree",
         asset,
         f"{asset}/{skill.number}",
         f"/assets/{a_workflow(owner=person).asset.reference}",
@@ -165,6 +178,7 @@ def test_a_visitor_is_asked_to_sign_in_and_led_back(path: str) -> None:
         "/tasks/nope",
         "/tasks/file_01h455vb4pex5vsknk084sn02q",
         "/tasks/task_01h455vb4pex5vsknk084sn02q",
+        "/tasks/task_01h455vb4pex5vsknk084sn02q/tree",
         "/tasks/%00",
         "/assets/nobody/nothing",
         "/assets/nobody/%00",
