@@ -675,6 +675,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
     query = PageQuery(data={one: request.GET[one] for one in PAGING if one in request.GET})
     query.is_valid(raise_exception=True)
     deliveries = paginate(_thread(task, looking), query.validated_data, (Key("number", whole),))
+    relatives = relatives_of(task, looking.participant)
     return {
         "task": task,
         "checks": TaskOut(context={"viewer": looking}).get_verification(task),
@@ -685,7 +686,6 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
                 delivery,
                 _forms(_decisions(delivery, looking, sent), task, sent, delivery),
                 ratings_of(delivery, looking),
-    relatives = relatives_of(task, looking.participant)
                 parts_of(delivery, looking.participant),
             )
             for delivery in deliveries.rows
@@ -813,6 +813,7 @@ def _settlement(task: Task, looking: Viewer, tree: Tree | None) -> dict[str, Any
             (f"Author of {one['asset']}, {one['participant']}", one["amount"])
             for one in body["royalties"]
         ),
+        *((f"Subtask: {title_in(tree, one['task'])}", one["amount"]) for one in body["subtasks"]),
         ("Fee of the market", body["fee"]),
         ("Compensation of the worker", body["compensation"]),
         ("The panel of the dispute", body["panel"]),
@@ -823,6 +824,5 @@ def _settlement(task: Task, looking: Viewer, tree: Tree | None) -> dict[str, Any
         "final": body["final"],
         "bounty": body["bounty"],
         "shares": [(who, amount) for who, amount in shares if amount != zero],
-        *((f"Subtask: {title_in(tree, one['task'])}", one["amount"]) for one in body["subtasks"]),
-    }
         "chains": chain_tables(body["chain"], tree),
+    }
