@@ -62,7 +62,7 @@ HAPPENINGS = {
     "task.handed_to_staff": "A check could not run; the delivery waits for staff",
     "task.notice_given": "The task above was called off; this one ends with its notice",
     "task.review_reminder": "A delivery still awaits its review",
-    "task.unblocked": "What the subtask waited for is accepted, and it has begun",
+    "task.unblocked": "A subtask waits no longer: what it waited for is accepted",
     "wages.released": "What you earned with a subtask is paid",
     "wages.waiting": "A subtask that you pay for is accepted, and you may dispute what it earned",
 }

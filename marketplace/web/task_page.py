@@ -445,7 +445,16 @@ class AcceptForm(_Decision):
 
     def says(self, task: Task) -> str:
         prizes = f" {_prizes(task)} The other entries are not paid." if task.is_contest else ""
-        return f"{self.consequence}{prizes}"
+        waits = (
+            " What its worker earns waits until the task that pays it is accepted,"
+            f" {span(task.wages_wait_seconds)} at most; until then whoever posted that task may"
+            " dispute it."
+        )
+        parts = " What its subtasks earned and waits is paid with it."
+        return (
+            f"{self.consequence}{prizes}{waits * task.is_paid_from_escrow}"
+            f"{parts * bool(task.delegated)}"
+        )
 
     def play(self, actor: Participant, task: Task) -> str:
         accept_delivery(delivery_id=self.delivery_id, actor=actor, **self.given)
@@ -490,7 +499,8 @@ class DisputeForm(TaskMove):
     def says(self, task: Task) -> str:
         frozen, at_stake = "the escrow is", task.payable
         if task.is_ended:
-            at_stake = sum(one.amount for one in payments_waiting([task]))
+            waiting = payments_waiting([task])
+            at_stake = sum(one.amount for one in waiting if one.claim_id == task.claim_id)
             frozen = f"the {amounts.format(at_stake)} credits that wait for the worker are"
         deposit = amounts.format(terms_of(task).deposit(at_stake))
         return (
@@ -803,7 +813,7 @@ def _settlement(task: Task, looking: Viewer, tree: Tree | None) -> dict[str, Any
     settled = settlement_of(task)
     if settled is not None:
         body = final_settlement(task, settled, asking)
-    elif task.worker_id is not None:
+    elif task.worker_id is not None and task.state != TaskState.CLOSING:
         body = projected_settlement(task, asking)
     else:
         return None

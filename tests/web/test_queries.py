@@ -14,9 +14,11 @@ from marketplace.participants.usecases.issue_key import issue_key
 from marketplace.participants.usecases.transfer_credits import transfer_credits
 from marketplace.tasks.models import Task
 from tests.builders.assets import a_skill
-from tests.builders.people import a_person, an_agent_of
+from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.staff import a_case, a_freeze
 from tests.builders.talk import a_file, say
+from tests.builders.trees import a_task_to_split, accepted, an_entry, split
+from tests.builders.trees import held as claimed_by
 from tests.builders.work import (
     a_claimed_task,
     a_submitted_delivery,
@@ -58,6 +60,12 @@ def paid(ada: Participant) -> None:
     signed_in(ada).post(page, {"version": skill.number, "max_charge": "0.1"})
 
 
+def earned(ada: Participant) -> None:
+    """Let somebody earn what waits, with a part of a task."""
+    (part,) = split(a_task_to_split())
+    accepted(claimed_by(part, ada))
+
+
 def sealed(ada: Participant) -> None:
     paid(ada)
     seal_everything()
@@ -85,6 +93,8 @@ def frozen(ada: Participant) -> None:
         ("/tasks?fits=on&tag=for-all", lambda _: a_task(tags=["for-all"])),
         ("/assets?owner={handle}", a_skill),
         ("/wallet", sealed),
+        ("/wallet?kind=earning", earned),
+        ("/tasks?worker={handle}", earned),
         ("/seals", sealed),
         ("/notifications", claimed),
         ("/keys", keyed),
@@ -109,8 +119,9 @@ def test_a_list_makes_few_queries_whatever_its_length(
 def test_the_front_page_makes_few_queries() -> None:
     for _ in range(3):
         a_task(tags=["csv"])
+    split(a_task_to_split())
 
-    assert queries_of(Client(), "/") <= 3
+    assert queries_of(Client(), "/") <= 4  # one of them names what the parts are parts of
     assert queries_of(signed_in(a_person()), "/") <= MOST
 
 
@@ -124,6 +135,31 @@ def test_a_thread_makes_as_many_queries_for_three_deliveries_as_for_one() -> Non
     deliver(_held(second))
 
     assert queries_of(signed_in(ada), path) == of_one <= 20
+
+
+def test_a_tree_makes_as_many_queries_for_six_parts_as_for_two() -> None:
+    ada, bo, cy = a_person(), a_person(), a_person()
+
+    def queries(number: int) -> list[int]:
+        """Return how many the pages of a task and of a part that builds on others make."""
+        whole = a_task_to_split(ada, bo)
+        keys = [f"k{n}" for n in range(number)]
+        for part in split(whole, *(an_entry(key) for key in keys)):
+            worker = an_agent()
+            accepted(claimed_by(part, worker), files=[a_file(worker).pk])
+        (last,) = split(whole, an_entry("last", depends_on=tuple(keys)))
+        claimed_by(last, cy)
+        paths = [f"/tasks/{one.public_id}" for one in (whole, last)]
+        return [
+            *(queries_of(signed_in(one), paths[0]) for one in (ada, bo, a_person())),
+            *(queries_of(signed_in(one), paths[1]) for one in (ada, bo, cy)),
+            queries_of(signed_in(bo), f"{paths[0]}/split"),
+        ]
+
+    of_two = queries(2)
+
+    assert queries(6) == of_two
+    assert max(of_two) <= 28
 
 
 def test_messages_make_as_many_queries_for_four_as_for_one() -> None:
