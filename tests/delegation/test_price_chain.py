@@ -1,7 +1,9 @@
 """The price chain of a tree: every micro-credit of a bounty, and where it went (rule 16)."""
 
+from random import Random
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from credits import amounts
@@ -10,6 +12,7 @@ from marketplace.foundation.ids import new_id
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
+from tests.builders.tree_lives import SPANS, Life
 from tests.builders.trees import (
     a_task_to_split,
     accepted,
@@ -152,3 +155,43 @@ def test_the_chain_of_a_subtask_is_that_of_its_own_bounty() -> None:
     done(below)
 
     assert total_of(part) == {"waiting": 2_850_000, "fee": 150_000, "held": MICRO}
+
+
+def wrong_in_the_books_of(root: Task) -> list[str]:
+    """Return what the chains of a tree say that its escrows do not; they add up, or assert."""
+    tasks = {task.pk: task for task in Task.objects.filter(root=root.pk)}
+    wrong = []
+    for task in tasks.values():
+        _, books = books_of(task)
+        for chain in books.chains:
+            in_escrows = sum(in_escrow(tasks[link.task]) for link in chain.links)
+            if chain.total["held"] != in_escrows:
+                wrong.append(f"{task}: {chain.total} and {in_escrows} in escrows")
+        if sum(books.paid_to_subtasks(task.pk).values()) != task.delegated:
+            wrong.append(f"{task}: {books.paid_to_subtasks(task.pk)} and not {task.delegated}")
+    return wrong
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=2,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.randoms(use_true_random=True))
+def test_the_chains_of_a_tree_agree_with_its_escrows_whatever_anybody_does(chance: Random) -> None:
+    life = Life.begun(chance)
+    root = Task.objects.get(pk=life.root)
+    for number in range(40):
+        moves = life.moves()
+        if not moves:
+            break
+        life.make(*chance.choice(moves))
+        if number % 8 == 0:
+            life.wait(chance.choice(SPANS))
+        assert wrong_in_the_books_of(root) == [], life.made
+
+    life.end()
+
+    assert wrong_in_the_books_of(root) == [], life.made
