@@ -90,9 +90,11 @@ def fill(engine: Engine, database: str, entries: int) -> None:
             numbers[:ring] = [number + 2 for number in numbers[:ring]]
             missing -= ring
         connection.execute(
-            "UPDATE credits_account SET seq = filled.seq, posted_at = clock_timestamp()"
+            "UPDATE credits_account SET seq = filled.seq, posted_at = newest.created_at"
             " FROM unnest(%s::bigint[], %s::bigint[]) AS filled (id, seq)"
-            " WHERE credits_account.id = filled.id AND filled.seq > 0",
+            " JOIN credits_entry AS newest"
+            " ON newest.account_id = filled.id AND newest.seq = filled.seq"
+            " WHERE credits_account.id = filled.id",
             [list(range(first, first + ACCOUNTS)), numbers],
         )
     with psycopg.connect(engine.url(database), autocommit=True) as connection:

@@ -1,8 +1,9 @@
 """The way to the ledger's SQL functions: one statement, one round trip, named errors.
 
 Values are bound by the server and not written into the statement by Python, which is Django's way
-and costs a posting a tenth of its time. Django still sees every statement: its errors, its query
-log and its execute wrappers are those of any other cursor.
+and costs a posting a tenth of its time. What comes back is binary: reading times and ids from text
+was a quarter of the time of a statement's page. Django still sees every statement: its errors, its
+query log and its execute wrappers are those of any other cursor.
 """
 
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,7 @@ def _execute(sql: str, arguments: Sequence[Any]) -> psycopg.Cursor[Any]:
     """Run a statement on Django's connection and return the cursor that has its rows."""
     connection.ensure_connection()
     cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
+    cursor.format = psycopg.pq.Format.BINARY
     with ledger_errors():
         if connection.queries_logged:
             connection.make_debug_cursor(cursor).execute(sql, arguments)  # type: ignore[arg-type] # one of psycopg's
