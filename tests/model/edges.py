@@ -5,12 +5,29 @@ from collections.abc import Collection
 
 from marketplace.disputes.states import STEPS
 from marketplace.tasks.bids import BID_TRANSITIONS
-from marketplace.tasks.states import TRANSITIONS
+from marketplace.tasks.states import TRANSITIONS, Role, TaskState, Transition
 from tests.model.driver import Driver
 
 Edge = tuple[str, str, str, str]  # verb, source, target, and whose move it is
 
-TABLE = {(row.verb, row.source.value, row.target.value, row.role.value) for row in TRANSITIONS}
+
+def edge_of(row: Transition) -> Edge:
+    """Return a row of the table of tasks."""
+    return (row.verb, row.source.value, row.target.value, row.role.value)
+
+
+def is_of_trees(row: Transition) -> bool:
+    """Say whether only a task with a parent, or with subtasks, takes an edge."""
+    return (
+        row.role in (Role.TREE, Role.FUNDER)
+        or row.source in (TaskState.BLOCKED, TaskState.CLOSING)
+        or row.verb == "delegate"
+    )
+
+
+# The model's tasks stand alone; `tests/properties/test_trees.py` takes the edges of trees.
+TABLE = {edge_of(row) for row in TRANSITIONS if not is_of_trees(row)}
+TABLE_OF_TREES = {edge_of(row) for row in TRANSITIONS if is_of_trees(row)}
 TABLE_OF_DISPUTES = {
     (row.verb, row.source.value, row.target.value, row.part.value) for row in STEPS
 }

@@ -166,7 +166,7 @@ def _closed_with_a_failure(cast: Cast) -> Task:
     return closed(again(task))
 
 
-# --- Tasks that are split: Ada posts the whole, Bo leads, Eve works on a part ----------------------
+# --- Tasks that are split: Ada posts the whole, Bo leads, Eve works on a part ---------------------
 
 
 def _split(cast: Cast) -> Task:
