@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from marketplace.delegation.models import Dependency
 from marketplace.delivery.models import Delivery, DeliveryState
@@ -35,7 +35,8 @@ def deliveries_of_parts(reader: Participant) -> Q:
     """Return the condition for deliveries of subtasks that are *reader*'s to see.
 
     Posters above see what is paid out of their escrows, however deep, and what a lead's wallet paid
-    when the lead's own work has been accepted. Workers see what they build on.
+    when that lead's own work has been accepted: what another one had made stays theirs. Workers see
+    what they build on.
     """
     seen = Q()
     reached, path = Q(), "task__"
@@ -43,7 +44,11 @@ def deliveries_of_parts(reader: Participant) -> Q:
         # Upwards as far as the escrow pays, or what was built with it was accepted.
         above = f"{path}parent__"
         reached &= Q(**{f"{path}source": Source.ESCROW}) | Q(
-            **{f"{path}source": Source.WALLET, f"{above}state": TaskState.ACCEPTED}
+            **{
+                f"{path}source": Source.WALLET,
+                f"{path}lead_claim": F(f"{above}claim"),
+                f"{above}state": TaskState.ACCEPTED,
+            }
         )
         seen |= reached & _posted(reader, above)
         path = above
@@ -51,7 +56,7 @@ def deliveries_of_parts(reader: Participant) -> Q:
     seen &= ACCEPTED | Q(is_entry=False)
     leads = Q(task__source=Source.ESCROW) & _is_of(reader, "task__parent__")
     waits = Dependency.objects.filter(predecessor=OuterRef("task"))
-    builds_on = waits.filter(_is_of(reader, "task__") | _posted(reader, "task__"))
+    builds_on = waits.filter(_is_of(reader, "task__"))
     return seen | (ACCEPTED & (leads | Q(Exists(builds_on))))
 
 
