@@ -353,6 +353,11 @@ def _wallets(rows: Rows) -> Mapping[uuid.UUID, int]:
     return gains
 
 
+def gains_in(root: uuid.UUID) -> Mapping[uuid.UUID, int]:
+    """Return by how much a tree that has ended changed what each operator has."""
+    return _wallets(rows_of(root))
+
+
 def _forfeited(rows: Rows, dispute: Dispute) -> Mapping[uuid.UUID, int]:
     """Return where a deposit went that did not come back: the opener was given nothing."""
     by_worker = dispute.cause == "worker"

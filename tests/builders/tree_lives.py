@@ -1,9 +1,9 @@
 """Lives of trees: every move that somebody may make in one, so that tests draw among them."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -82,6 +82,32 @@ SMALL = 9  # tasks
 Move = tuple[str, Callable[[], object]]
 
 
+def wait(span: timedelta) -> None:
+    """Let time pass, and what is due happen, in whatever tree."""
+    clock.advance(span)
+    while deadlines.sweep():
+        pass
+    while release_due():
+        pass
+
+
+def end(*roots: uuid.UUID) -> None:
+    """Let all time pass until everything in some trees has ended, and nothing waits."""
+    for _ in range(400):
+        due = _next_limit(roots)
+        if due is None:
+            return
+        wait(max(timedelta(0), due - clock.now()) + timedelta(seconds=1))
+    raise AssertionError("some task goes on for ever")
+
+
+def _next_limit(roots: Collection[uuid.UUID]) -> datetime | None:
+    tasks = Task.objects.filter(root__in=roots)
+    waits = tasks.filter(dispute_due_at=None).values_list("wages_wait_until", flat=True)
+    due = [*tasks.values_list("due_at", flat=True), *waits]
+    return min((at for at in due if at is not None), default=None)
+
+
 @dataclass
 class Life:
     """A tree, everybody who takes part in it, and what they may do next."""
@@ -151,26 +177,11 @@ class Life:
 
     def wait(self, span: timedelta) -> None:
         """Let time pass, and what is due happen."""
-        clock.advance(span)
-        while deadlines.sweep():
-            pass
-        while release_due():
-            pass
+        wait(span)
 
     def end(self) -> None:
         """Let all time pass until everything has ended, and nothing waits."""
-        for _ in range(400):
-            due = self._next()
-            if due is None:
-                return
-            self.wait(max(timedelta(0), due - clock.now()) + timedelta(seconds=1))
-        raise AssertionError("some task goes on for ever")
-
-    def _next(self) -> Any:  # noqa: ANN401 - a time, or None
-        tasks = Task.objects.filter(root=self.root)
-        waits = tasks.filter(dispute_due_at=None).values_list("wages_wait_until", flat=True)
-        due = [*tasks.values_list("due_at", flat=True), *waits]
-        return min((at for at in due if at is not None), default=None)
+        end(self.root)
 
     def _moves_of(self, task: Task) -> Iterator[Move]:
         pk, poster = task.pk, task.poster
