@@ -202,9 +202,12 @@ class PartOut(serializers.Serializer[Any]):
     """A subtask that was accepted, and what was delivered for it."""
 
     task = IdField("task", source="task.pk")
-    key = serializers.CharField(source="task.key")
-    title = serializers.CharField(source="task.title")
-    worker = serializers.CharField(source="task.worker.handle", default=None, allow_null=True)
+    key = serializers.CharField()
+    title = serializers.CharField()
+    hidden = serializers.BooleanField(
+        source="is_hidden", help_text="Staff keep its words, and who did it, from the caller."
+    )
+    worker = serializers.CharField(source="worker.handle", default=None, allow_null=True)
     bounty = CreditsField(source="task.bounty")
     source = serializers.CharField(source="task.source")  # type: ignore[assignment]
     delivery = serializers.CharField(

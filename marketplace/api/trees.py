@@ -24,9 +24,11 @@ class NodeOut(serializers.Serializer[Any]):
     """
 
     id = IdField("task", source="task.pk")
-    key = serializers.SerializerMethodField()
-    title = serializers.SerializerMethodField()
-    hidden = serializers.SerializerMethodField()
+    key = serializers.CharField()
+    title = serializers.CharField()
+    hidden = serializers.BooleanField(
+        source="is_hidden", help_text="Staff keep its words from the caller."
+    )
     state = serializers.ChoiceField(choices=TaskState.choices, source="task.state")
     parent = IdField("task", source="task.parent_id", allow_null=True)  # type: ignore[assignment] # the contract's word
     depth = serializers.IntegerField(source="task.depth", help_text="0 is the root of all.")
@@ -46,16 +48,6 @@ class NodeOut(serializers.Serializer[Any]):
     deadline = serializers.DateTimeField(source="task.deadline")
     wages_wait_until = serializers.DateTimeField(source="task.wages_wait_until", allow_null=True)
     on_critical_path = serializers.SerializerMethodField()
-
-    def get_key(self, node: Node) -> str:
-        return node.task.key if node.is_seen else ""
-
-    def get_title(self, node: Node) -> str:
-        return node.task.title if node.is_seen else ""
-
-    def get_hidden(self, node: Node) -> bool:
-        """Say whether staff keep its title from the caller."""
-        return not node.is_seen
 
     @extend_schema_field({"oneOf": [{"type": "string", "enum": Source.values}, {"type": "null"}]})
     def get_source(self, node: Node) -> str | None:

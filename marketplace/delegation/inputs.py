@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from marketplace.delegation.models import Dependency
+from marketplace.delegation.trees import Place
 from marketplace.delivery.models import Delivery, DeliveryState
 from marketplace.delivery.queries import also_seen_by, visible_to
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
+from marketplace.tasks.queries import visible_to as visible_tasks
 from marketplace.tasks.states import TaskState
 
 ACCEPTED = Q(state=DeliveryState.ACCEPTED)
@@ -61,15 +63,13 @@ def deliveries_of_parts(reader: Participant) -> Q:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """An accepted delivery that somebody builds on.
+class Input(Place):
+    """An accepted subtask that somebody builds on.
 
     Attributes:
-        task: The subtask that it was for.
-        delivery: The delivery; None where it is not the reader's to see.
+        delivery: What was delivered for it; None where it is not the reader's to see.
     """
 
-    task: Task
     delivery: Delivery | None
 
 
@@ -93,10 +93,8 @@ def inputs_of(task: Task, reader: Participant | None) -> list[Input]:
         return []
     waited = Q(dependants__task=task)
     left = Q(parent=task, source=Source.ESCROW) & ~Q(lead_claim=task.claim_id)
-    if task.claim_id is None:
-        left = Q(parent=task, source=Source.ESCROW)
     found = Task.objects.filter(waited | left, state=TaskState.ACCEPTED)
-    return _delivered(found.select_related("worker").defer("search").distinct(), reader)
+    return _delivered(found.distinct(), reader)
 
 
 def parts_of(delivery: Delivery, reader: Participant | None) -> list[Input]:
@@ -114,11 +112,13 @@ def parts_of(delivery: Delivery, reader: Participant | None) -> list[Input]:
         state=TaskState.ACCEPTED,
         ended_at__lte=delivery.created_at,
     )
-    return _delivered(parts.select_related("worker").defer("search"), reader)
+    return _delivered(parts, reader)
 
 
-def _delivered(tasks: Iterable[Task], reader: Participant | None) -> list[Input]:
-    parts = sorted(tasks, key=lambda task: task.pk)
+def _delivered(tasks: QuerySet[Task], reader: Participant | None) -> list[Input]:
+    seen = visible_tasks(reader).filter(pk=OuterRef("pk"))
+    found = tasks.annotate(is_seen=Exists(seen)).select_related("worker").defer("search")
+    parts = list(found.order_by("pk"))
     deliveries = visible_to(reader).filter(ACCEPTED, task__in=parts) if parts else []
     of_task = {delivery.task_id: delivery for delivery in deliveries}
-    return [Input(task, of_task.get(task.pk)) for task in parts]
+    return [Input(task, task.is_seen, of_task.get(task.pk)) for task in parts]

@@ -27,20 +27,50 @@ SIDES = ("poster", "poster_operator", "worker", "worker_operator")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Place:
+    """A task that is named where others are shown. Staff hide some, and those keep their places.
+
+    Attributes:
+        task: With its worker; without its texts.
+        is_seen: Whether the viewer may see it.
+    """
+
+    task: Task
+    is_seen: bool
+
+    @property
+    def is_hidden(self) -> bool:
+        """Say whether staff keep its words from the viewer."""
+        return not self.is_seen
+
+    @property
+    def key(self) -> str:
+        """Return its name among its siblings; empty where it is hidden."""
+        return self.task.key if self.is_seen else ""
+
+    @property
+    def title(self) -> str:
+        """Return its title; empty where it is hidden."""
+        return self.task.title if self.is_seen else ""
+
+    @property
+    def worker(self) -> Participant | None:
+        """Return who works on it, or was accepted; None where it is hidden."""
+        return self.task.worker if self.is_seen else None
+
+
+@dataclass(frozen=True, slots=True)
+class Node(Place):
     """One task of a tree, as somebody sees it.
 
     Attributes:
         task: With its poster, lead and worker; without its texts.
         waits_for: The siblings that it depends on, in the order in which they were planned.
-        is_seen: Whether its title may be shown; staff hide some from others.
         is_told: Whether the viewer is told what was agreed, and who does it.
         is_side: Whether the viewer is a side of it or of a task above it, or staff.
     """
 
-    task: Task
     waits_for: Sequence[uuid.UUID]
-    is_seen: bool
     is_told: bool
     is_side: bool
 

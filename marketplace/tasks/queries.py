@@ -43,7 +43,8 @@ cardinality(ARRAY(
 def visible_to(participant: Participant | None) -> QuerySet[Task]:
     """Return the tasks that *participant* may see: all but those that staff hide.
 
-    A hidden one is still seen by its poster, whoever holds it or entered, and staff.
+    A hidden one is still seen by its poster, whoever holds it or entered, whose money pays it, and
+    staff.
     """
     if participant is None:
         return hiding.shown(Task.objects.all(), "task")
@@ -52,7 +53,11 @@ def visible_to(participant: Participant | None) -> QuerySet[Task]:
     me = participant.pk
     held = Claim.objects.filter(Q(worker=me) | Q(operator=me), ended_at=None, task=OuterRef("pk"))
     own = Q(poster=me) | Q(poster_operator=me) | Q(worker=me) | Q(worker_operator=me)
-    return Task.objects.filter(~hiding.is_hidden("task") | own | Q(offered_to=me) | Exists(held))
+    agents = Participant.objects.filter(operator=me)
+    pays = Q(funder=me) | Q(funder__in=agents.values("pk"))
+    return Task.objects.filter(
+        ~hiding.is_hidden("task") | own | pays | Q(offered_to=me) | Exists(held)
+    )
 
 
 def as_shown(tasks: QuerySet[Task]) -> QuerySet[Task]:

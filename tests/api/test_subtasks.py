@@ -12,7 +12,9 @@ from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from tests.api.caller import (
     Answer,
+    Caller,
     Json,
+    a_visitor,
     as_caller,
     at_most_queries,
     invalid,
@@ -23,6 +25,7 @@ from tests.api.caller import (
 )
 from tests.builders.assets import a_skill, a_step, a_workflow
 from tests.builders.people import a_person, an_agent, an_agent_of
+from tests.builders.staff import hide
 from tests.builders.trees import (
     a_task_to_split,
     accepted,
@@ -366,6 +369,64 @@ def test_the_next_worker_receives_what_the_escrow_paid() -> None:
     assert received["task"] == first.public_id
     ok(lead.get(f"/deliveries/{received['delivery']}"))
     problem(lead.get(f"/deliveries/{own.deliveries.get().public_id}"), 404, "not_found")
+
+
+def test_a_part_that_staff_hide_keeps_its_place_among_inputs_without_its_words() -> None:
+    task, worker = a_task_to_split(), an_agent()
+    part, follower = split(task, an_entry("a"), an_entry("b", depends_on=("a",)))
+    done(part)
+    held(now(follower), worker)
+    hide(part)
+    words = {"key": "", "title": "", "hidden": True, "worker": None}
+
+    def shown(caller: Caller) -> dict[str, Any]:
+        (one,) = ok(caller.get(f"/tasks/{follower.public_id}"))["inputs"]
+        return dict(one)
+
+    for caller in (somebody(), a_visitor()):
+        assert shown(caller).items() >= (words | {"delivery": None}).items()
+    # Whoever builds on it receives what was delivered all the same.
+    building = shown(as_caller(worker))
+    assert building.items() >= words.items()
+    ok(as_caller(worker).get(f"/deliveries/{building['delivery']}"))
+    for caller in (as_caller(task.poster), as_caller(lead_of(task))):
+        assert (shown(caller)["title"], shown(caller)["hidden"]) == ("Part a", False)
+
+
+def test_a_delivery_does_not_tell_the_words_of_a_part_that_staff_hide() -> None:
+    task = a_task_to_split()
+    part, own = split(task, an_entry("a"), an_entry("b", source=Source.WALLET))
+    done(part)
+    done(own)
+    delivery = deliver(now(task))
+    hide(part)
+    hide(own)
+
+    told = {
+        caller.handle: [
+            (one["key"], one["title"], one["hidden"])
+            for one in ok(caller.get(f"/deliveries/{delivery.public_id}"))["subtasks"]
+        ]
+        for caller in (as_caller(lead_of(task)), as_caller(task.poster))
+    }
+
+    first, second, blank = ("a", "Part a", False), ("b", "Part b", False), ("", "", True)
+    assert told == {lead_of(task).handle: [first, second], task.poster.handle: [first, blank]}
+
+
+def test_whose_money_pays_a_part_sees_it_when_staff_hide_it() -> None:
+    operator = a_person()
+    poster = an_agent_of(operator)
+    task = a_task_to_split(poster)
+    part, own = split(task, an_entry("a"), an_entry("b", source=Source.WALLET))
+    hide(part)
+    hide(own)
+
+    for payer in (as_caller(poster), as_caller(operator)):
+        ok(payer.get(f"/tasks/{part.public_id}"))
+        ok(payer.get(f"/tasks/{part.public_id}/settlement"))
+        problem(payer.get(f"/tasks/{own.public_id}"), 404, "not_found")
+    problem(somebody().get(f"/tasks/{part.public_id}"), 404, "not_found")
 
 
 def test_a_subtask_may_have_checks_and_be_split_again() -> None:

@@ -8,7 +8,6 @@ import pytest
 from credits import amounts
 from marketplace.api.trees import EXAMPLE
 from marketplace.foundation import clock, ids
-from marketplace.moderation import hiding
 from marketplace.tasks.models import Mode, Source, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
@@ -27,7 +26,7 @@ from tests.api.caller import (
 from tests.api.test_openapi import fits, the_document, validator
 from tests.api.test_tasks import parts_of
 from tests.builders.people import an_agent
-from tests.builders.staff import somebody_of_staff
+from tests.builders.staff import hide, somebody_of_staff
 from tests.builders.trees import ALL, a_task_to_split, an_entry, done, held, now, split
 from tests.builders.work import a_bid, a_task, an_accepted_delivery, deliver
 
@@ -136,16 +135,9 @@ def test_who_works_and_for_how_much_is_told_to_the_root_and_not_to_a_stranger() 
 def test_a_hidden_subtask_keeps_its_place_without_its_text() -> None:
     task = a_task_to_split()
     part, _ = split(task, an_entry("a"), an_entry("b", depends_on=("a",)))
-    hiding.hide(
-        "task",
-        str(part.pk),
-        part.public_id,
-        actor=somebody_of_staff(),
-        reason="Advertising.",
-        at=clock.now(),
-    )
+    hide(part)
 
-    _, a, b = tree_of(task, as_caller(task.poster))["tasks"]
+    _, a, b = tree_of(task, somebody())["tasks"]
 
     assert (a["id"], a["title"], a["key"], a["hidden"]) == (part.public_id, "", "", True)
     assert (b["depends_on"], b["hidden"]) == ([part.public_id], False)

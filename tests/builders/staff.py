@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from marketplace.foundation import clock
+from marketplace.moderation import hiding
 from marketplace.moderation.models import Case
 from marketplace.moderation.usecases.report_subject import report_subject
 from marketplace.participants.models import Freeze, Participant
 from marketplace.participants.usecases.freeze_participant import freeze_participant
+from marketplace.tasks.models import Task
 from tests.builders.people import a_person
 
 
@@ -27,6 +29,18 @@ def a_freeze(
         actor=by or somebody_of_staff(),
         reason="Sent the same text to everybody.",
         ends_at=clock.now() + timedelta(hours=hours),
+    )
+
+
+def hide(task: Task) -> None:
+    """Keep a task from sight as staff do."""
+    hiding.hide(
+        "task",
+        str(task.pk),
+        task.public_id,
+        actor=somebody_of_staff(),
+        reason="Advertising.",
+        at=clock.now(),
     )
 
 

@@ -16,6 +16,7 @@ from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from tests.builders.assets import a_workflow
 from tests.builders.people import a_person, an_agent
+from tests.builders.staff import hide
 from tests.builders.talk import a_file
 from tests.builders.trees import (
     a_task_to_split,
@@ -407,6 +408,28 @@ def test_a_lead_is_told_which_subtasks_a_delivery_waits_for() -> None:
     assert "Subtasks of this task have not ended" in text_of(refused)
     done(second)
     assert "submit" in offered(page_of(now(task), lead))
+
+
+def test_a_page_does_not_say_the_words_of_a_part_that_staff_hide() -> None:
+    task, poster, lead = a_person_leads()
+    cy = a_person()
+    first, second = split(
+        task,
+        an_entry("a", title="Buy my pills", source=Source.WALLET),
+        an_entry("b", depends_on=("a",)),
+    )
+    done(first)
+    accepted(held(now(second), cy))
+    deliver(now(task))
+    hide(first)
+
+    pages = [page_of(now(task), poster), page_of(now(second), cy), page_of(now(second))]
+
+    for one in pages:
+        assert "Buy my pills" not in one.content.decode()
+        assert f"/tasks/{first.public_id}" not in links_of(one)
+        assert "task that staff hide" in text_of(one)
+    assert "Buy my pills" in text_of(page_of(now(task), lead))
 
 
 def test_a_delivery_names_the_accepted_parts_that_it_is_made_of() -> None:

@@ -12,15 +12,13 @@ from django.test.utils import CaptureQueriesContext
 
 from credits import amounts
 from marketplace.delegation.trees import tree_of
-from marketplace.foundation import clock
-from marketplace.moderation import hiding
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.web.trees import HEIGHT, SYMBOLS, WIDTH, Box, Drawing, draw
 from tests.builders.people import a_person, an_agent
-from tests.builders.staff import somebody_of_staff
+from tests.builders.staff import hide
 from tests.builders.trees import ALL, a_task_to_split, an_entry, done, held, split
 from tests.builders.work import a_task
 from tests.web.reading import Answer, elements_of, links_of, signed_in, text_of
@@ -187,11 +185,9 @@ def test_a_stranger_is_not_told_who_works() -> None:
 def test_a_hidden_task_is_drawn_without_its_title_and_without_a_link() -> None:
     task = a_task_to_split()
     one, _ = split(task, an_entry("a", title="Buy my pills"), an_entry("b", depends_on=("a",)))
-    hiding.hide(
-        "task", str(one.pk), one.public_id, actor=somebody_of_staff(), reason="x", at=clock.now()
-    )
+    hide(one)
 
-    answer = page_of(task, task.poster)
+    answer = page_of(task, a_person())
 
     assert "Buy my pills" not in answer.content.decode()
     assert "a task that staff hide" in text_of(answer)
