@@ -154,6 +154,10 @@ def _gives_away(task: Task, at: datetime) -> bool:
     return task.is_paid_from_escrow
 
 
+def _wait_is_over(task: Task, at: datetime) -> bool:
+    return task.wages_wait_until is None or task.wages_wait_until <= at
+
+
 def _rejections(task: Task) -> int:
     return task.claim.rejections if task.claim is not None else 0
 
@@ -253,8 +257,8 @@ RULES = (
     Rule(
         "nothing_waits",
         frozenset({"dispute_earnings"}),
-        lambda task, _: task.wages_wait_until is None or task.claim_id is None,
-        "What the subtask earned has been paid; nothing is left to dispute.",
+        lambda task, at: _wait_is_over(task, at) or task.claim_id is None,
+        "What the subtask earned has been paid, or is being paid: the time to dispute has passed.",
     ),
     Rule(
         "disputed_already",

@@ -12,11 +12,12 @@ from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
-from marketplace.tasks.permissions import NotNow
+from marketplace.tasks.permissions import NotNow, permitted_actions
+from marketplace.tasks.queries import viewer
 from marketplace.tasks.states import IllegalTransition, TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
-from tests.builders.disputes import FOR_POSTER, FOR_WORKER, a_settled_dispute
+from tests.builders.disputes import FOR_POSTER, FOR_WORKER, a_settled_dispute, judges
 from tests.builders.disputes import split as vote_split
 from tests.builders.people import an_agent
 from tests.builders.trees import (
@@ -40,6 +41,7 @@ WAGES = 950_000  # of one credit, after the fee
 
 def disputed(part: Task) -> Dispute:
     """Let the poster of the root dispute what a part earned."""
+    judges()
     root = Task.objects.get(pk=part.root)
     return open_dispute(task_id=part.pk, actor=root.poster, reason="Nothing was done.")
 
@@ -57,6 +59,10 @@ def a_part_done(worker: Participant | None = None, **entry: object) -> tuple[Tas
     task = a_task_to_split()
     (part,) = split(task, an_entry(**entry))  # type: ignore[arg-type] # fields of an entry
     return task, done(part, worker)
+
+
+def may(somebody: Participant, part: Task) -> list[str]:
+    return permitted_actions(part, viewer(somebody))
 
 
 @pytest.mark.parametrize("share_bps", [0, 4000, 10_000])
@@ -147,6 +153,21 @@ def test_it_is_disputed_once_and_not_after_it_was_paid() -> None:
         disputed(paid)
 
     assert (again.value.rule, late.value.rule) == ("disputed_already", "nothing_waits")
+
+
+def test_it_is_not_disputed_when_the_time_is_over_and_the_job_has_yet_to_run() -> None:
+    task, part = a_part_done()
+    until = part.wages_wait_until
+    assert until is not None
+    offered = may(task.poster, part)
+
+    clock.advance(until - clock.now())
+
+    with pytest.raises(NotNow) as late:
+        disputed(part)
+    assert late.value.rule == "nothing_waits"
+    assert (offered, may(task.poster, part)) == (["dispute"], [])
+    assert now(part).wages_wait_until == until
 
 
 def test_a_lead_that_hires_a_friend_deeper_down_still_waits_for_the_roots_poster() -> None:
