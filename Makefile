@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-inde
 	--python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo simulate test check fix migrate docs lock reset audit bench-ledger bench-race bench-sweep
+.PHONY: help setup run demo simulate test check fix migrate docs lock reset audit bench-ledger bench-race bench-sweep bench-trees
 
 help: ## print the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-race: $(VENV)/.for-running ## measure how agents race for tasks over HTTP
 
 bench-sweep: $(VENV)/.for-running ## measure how fast 10,000 overdue tasks are dealt with
 	@$(BIN)/python -m bench.sweep
+
+bench-trees: $(VENV)/.for-running ## measure what a subtask of a plan costs beside a task of its own
+	@$(BIN)/python -m bench.trees
 
 audit: $(VENV)/.for-running ## check the books of the running market
 	@$(BIN)/python manage.py audit
