@@ -25,7 +25,7 @@ def is_of_trees(row: Transition) -> bool:
     )
 
 
-# The model's tasks stand alone; `tests/properties/test_trees.py` takes the edges of trees.
+# The model's tasks stand alone; `tests/properties/test_tree_edges.py` takes the edges of trees.
 TABLE = {edge_of(row) for row in TRANSITIONS if not is_of_trees(row)}
 TABLE_OF_TREES = {edge_of(row) for row in TRANSITIONS if is_of_trees(row)}
 TABLE_OF_DISPUTES = {
