@@ -332,6 +332,8 @@ OTHERS = (
         "Wait until every subtask has ended, or cancel those that nobody holds."),
     Problem(409, "nothing_waits", "Nothing that it earned waits any more",
         "What the subtask earned has been paid, or is being paid."),
+    Problem(409, "nobody_chosen", "Nobody's work was chosen",
+        "The entries of this contest share equally; there is no one delivery to dispute."),
     Problem(409, "disputed_already", "A dispute over it runs", "Wait for its outcome."),
     Problem(409, "checks_running", "The checks of this task decide",
         "Wait until they have ended; the feed tells."),

@@ -54,7 +54,8 @@ def check_entries(entries: Sequence[Entry]) -> None:
     """Check what can be checked without knowing the task.
 
     Raises:
-        InvalidTerms: No entries, a key twice or malformed, a bounty or mode that no task has.
+        InvalidTerms: No entries, a key twice or malformed, a bounty or mode that no task has; a
+            part for a second out of an escrow.
     """
     if not entries:
         raise InvalidTerms(field="subtasks", code="required", detail="Send at least one subtask.")
@@ -74,6 +75,18 @@ def check_entries(entries: Sequence[Entry]) -> None:
             seen.add(entry.key)
             check_bounty(entry.wanted.bounty)
             check_mode(entry.wanted)
+            _check_runner_up(entry)
+
+
+def _check_runner_up(entry: Entry) -> None:
+    """Refuse a second who is paid from an escrow: whose money it is can dispute the first alone."""
+    if entry.source == Source.ESCROW and entry.wanted.runner_up_bps:
+        raise InvalidTerms(
+            field="runner_up_share",
+            code="paid_from_escrow",
+            detail="A contest that is paid from an escrow pays one entry: leave the share for a"
+            " second out, or let your wallet pay the subtask.",
+        )
 
 
 def in_order(

@@ -34,7 +34,7 @@ from marketplace.tasks.ending import (
     post_beside,
     save_transition,
 )
-from marketplace.tasks.models import Claim, SettlementPayment, Task
+from marketplace.tasks.models import SettlementPayment, Task
 from marketplace.tasks.sources import home_of
 
 log = structlog.get_logger()
@@ -43,7 +43,10 @@ BATCH = 500
 
 
 def tell_funder(task: Task) -> None:
-    """Tell whose money a subtask earned until when they may dispute that."""
+    """Tell whose money a subtask earned until when they may dispute that.
+
+    What the entries of a contest share waits as well, but nobody can dispute it.
+    """
     until = task.wages_wait_until
     assert until is not None, "something waits"
     record(
@@ -51,7 +54,7 @@ def tell_funder(task: Task) -> None:
         subject=task.subject,
         actor=None,
         readers=[task.funder_id, *task.parties],
-        notified=[task.funder_id],
+        notified=[] if task.claim_id is None else [task.funder_id],
         data={"task": task.public_id, "key": task.key, "until": until.isoformat()},
     )
 
@@ -112,7 +115,6 @@ def release(tasks: Sequence[Task], *, at: datetime) -> None:
 
 def judge(
     task: Task,
-    claim: Claim,
     *,
     share_bps: int,
     voters: Sequence[uuid.UUID],
@@ -125,7 +127,6 @@ def judge(
 
     Args:
         task: The subtask, which stays accepted.
-        claim: Whose wages wait.
         share_bps: The worker's share of what the panel's part leaves, in basis points.
         voters: The operators of the panelists who voted, who share the panel's part.
         deposit: The deposit of the dispute, which is paid out in the same call.
@@ -133,9 +134,8 @@ def judge(
 
     Transaction: the caller's, which holds the lock of the root. Locks: accounts, ascending.
     """
-    payments = payments_waiting([task])
-    (payment,) = (one for one in payments if one.claim_id == claim.pk)
-    waited = payment.amount
+    (payment,) = payments_waiting([task])  # what several share is nobody's to dispute
+    waited, operator = payment.amount, payment.claim.operator_id
     panel = share_up(waited, terms_of(task).panel_fee_bps) if voters else 0
     wages = share_down(waited - panel, share_bps)
     home = home_of(task)
@@ -148,8 +148,8 @@ def judge(
         released_at=at,
     )
     moves: Counter[ledger.AccountId] = Counter()
-    moves[earnings_accounts_of([claim.operator_id])[claim.operator_id]] -= waited
-    moves[wallets_of([claim.operator_id])[claim.operator_id]] += wages
+    moves[earnings_accounts_of([operator])[operator]] -= waited
+    moves[wallets_of([operator])[operator]] += wages
     moves[home.account] += released.returned
     for leg in panel_legs(panel, voters):
         moves[leg.account] += leg.amount
@@ -159,9 +159,7 @@ def judge(
         post_beside([posting] if waited else [], payouts)
         home.note_back(released.returned)
         write(_save, released)
-        task.dispute_due_at = None
-        if len(payments) == 1:
-            task.wages_wait_until = None
+        task.dispute_due_at = task.wages_wait_until = None
         save_transition(task)
     return released
 

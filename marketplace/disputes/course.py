@@ -149,10 +149,8 @@ def _settle_earnings(
 ) -> None:
     """Divide what an accepted subtask earned and what waited; the subtask stays accepted."""
     dispute.advance(*(("decide", BY_STAFF) if by_staff else ("settle", COURSE)))
-    assert dispute.claim is not None, "the constraint disputes_are_about_a_delivery"
     released = waiting.judge(
         dispute.task,
-        dispute.claim,
         share_bps=decision.share_bps,
         voters=[seat.operator_id for seat in voters],
         deposit=_deposit(dispute, decision.share_bps),

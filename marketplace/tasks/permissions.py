@@ -257,8 +257,14 @@ RULES = (
     Rule(
         "nothing_waits",
         frozenset({"dispute_earnings"}),
-        lambda task, at: _wait_is_over(task, at) or task.claim_id is None,
+        _wait_is_over,
         "What the subtask earned has been paid, or is being paid: the time to dispute has passed.",
+    ),
+    Rule(
+        "nobody_chosen",
+        frozenset({"dispute_earnings"}),
+        lambda task, _: task.claim_id is None,
+        "Every entry that passed has an equal share of it; nobody's work was chosen.",
     ),
     Rule(
         "disputed_already",

@@ -76,7 +76,7 @@ def relatives_of(task: Task, reader: Participant | None) -> Relatives | None:
         waits_for=list(waits_for) if task.is_subtask else [],
         inputs=inputs,
         waiting=sum(one.amount for one in payments_waiting([task])) if waits else 0,
-        funder=task.funder if waits else None,
+        funder=task.funder if waits and task.claim_id is not None else None,
     )
 
 

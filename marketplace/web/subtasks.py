@@ -141,6 +141,7 @@ class EntryFields(forms.Form):
         required=False,
         max_value=MOST_RUNNER_UP_BPS / 100,
         label="Part for a second, in per cent",
+        help_text="Only where your wallet pays.",
     )
     deadline = Moment(required=False, label="Deadline (UTC)")
     requirements = Lines(

@@ -499,8 +499,7 @@ class DisputeForm(TaskMove):
     def says(self, task: Task) -> str:
         frozen, at_stake = "the escrow is", task.payable
         if task.is_ended:
-            waiting = payments_waiting([task])
-            at_stake = sum(one.amount for one in waiting if one.claim_id == task.claim_id)
+            at_stake = sum(one.amount for one in payments_waiting([task]))
             frozen = f"the {amounts.format(at_stake)} credits that wait for the worker are"
         deposit = amounts.format(terms_of(task).deposit(at_stake))
         return (

@@ -41,6 +41,10 @@ from tests.builders.work import a_contest, a_task, an_exact_check, deliver
 pytestmark = pytest.mark.django_db
 
 PART = {"key": "a", "title": "Part a", "description": "A part.", "bounty": "1"}
+CONTEST = {
+    "mode": "contest",
+    "verification": [{"name": "x", "type": "exact", "config": {"expected": 1}}],
+}
 
 
 def part(**said: Json) -> dict[str, Any]:
@@ -124,6 +128,11 @@ BAD_PLANS: list[tuple[list[dict[str, Any]], str, str]] = [
         [part(verification=[{"name": "x", "type": "magic"}])],
         "/subtasks/0/verification/0/type",
         "unknown_check_type",
+    ),
+    (
+        [part(), part(key="b", **CONTEST, runner_up_share="0.2")],
+        "/subtasks/1/runner_up_share",
+        "paid_from_escrow",
     ),
     ([part(nonsense=1)], "/subtasks/0/nonsense", "unknown_field"),
     ([part(source="friend")], "/subtasks/0/source", "invalid_choice"),
@@ -473,6 +482,19 @@ def test_a_workflow_becomes_a_plan_whose_steps_share_the_budget() -> None:
 
     made = [(one["key"], one["bounty"], one["state"]) for one in body["subtasks"]]
     assert made == [("first", "1", "open"), ("then", "3", "blocked")]
+
+
+def test_a_second_is_paid_by_the_leads_wallet_alone() -> None:
+    workflow = a_workflow(a_step("best", share="1", **CONTEST, runner_up_share="0.2"))
+    task = a_task_to_split()
+    lead, steps = as_caller(lead_of(task)), {"workflow": workflow.reference, "budget": "4"}
+    path = f"/tasks/{task.public_id}/subtasks"
+
+    with nothing_changes():
+        invalid(lead.post(path, steps), "/subtasks/0/runner_up_share", "paid_from_escrow")
+    body = ok(lead.post(path, steps | {"source": "wallet"}), 201)
+
+    assert body["subtasks"][0]["runner_up_share"] == "0.2"
 
 
 def test_a_lead_who_may_not_read_a_workflow_plans_nothing_by_it() -> None:

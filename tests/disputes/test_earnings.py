@@ -3,20 +3,24 @@
 from datetime import timedelta
 
 import pytest
+from pytest_django import Settings
 
 from credits import amounts, escrow
 from marketplace.delegation.models import WageRelease
 from marketplace.delegation.waiting import release_due
+from marketplace.delivery.models import Delivery
+from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.disputes.models import Dispute
 from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
-from marketplace.tasks.models import Source, Task
+from marketplace.tasks.models import Mode, Source, Task
 from marketplace.tasks.permissions import NotNow, permitted_actions
 from marketplace.tasks.queries import viewer
 from marketplace.tasks.states import IllegalTransition, TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
+from tests.builders import work
 from tests.builders.disputes import FOR_POSTER, FOR_WORKER, a_settled_dispute, judges
 from tests.builders.disputes import split as vote_split
 from tests.builders.people import an_agent
@@ -31,7 +35,14 @@ from tests.builders.trees import (
     now,
     split,
 )
-from tests.builders.work import BOUNTY, available, swept, time_passes
+from tests.builders.work import (
+    BOUNTY,
+    an_exact_check,
+    available,
+    closed,
+    swept,
+    time_passes,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +70,16 @@ def a_part_done(worker: Participant | None = None, **entry: object) -> tuple[Tas
     task = a_task_to_split()
     (part,) = split(task, an_entry(**entry))  # type: ignore[arg-type] # fields of an entry
     return task, done(part, worker)
+
+
+def a_closed_contest() -> tuple[Task, Task, list[Delivery]]:
+    """Return a task, a part of it that is a contest, and the two entries to choose from."""
+    lasting = clock.now() + timedelta(days=60)
+    task = a_task_to_split(deadline=lasting, lease_seconds=59 * 86_400)
+    checks, deadline = [an_exact_check()], clock.now() + timedelta(days=1)
+    (part,) = split(task, an_entry(mode=Mode.CONTEST, verification=checks, deadline=deadline))
+    entries = [work.an_entry(part), work.an_entry(part)]
+    return task, closed(part), entries
 
 
 def may(somebody: Participant, part: Task) -> list[str]:
@@ -168,6 +189,37 @@ def test_it_is_not_disputed_when_the_time_is_over_and_the_job_has_yet_to_run() -
     assert late.value.rule == "nothing_waits"
     assert (offered, may(task.poster, part)) == (["dispute"], [])
     assert now(part).wages_wait_until == until
+
+
+def test_what_the_winner_of_a_contest_earned_is_disputed_once() -> None:
+    task, part, (first, _) = a_closed_contest()
+    accept_delivery(delivery_id=first.pk, actor=lead_of(task))
+    assert may(task.poster, now(part)) == ["dispute"]
+
+    dispute = judged(disputed(now(part)), 0)
+
+    assert (dispute.claim, now(part).wages_wait_until) == (first.claim, None)
+    assert may(task.poster, now(part)) == []
+
+
+def test_what_entries_share_waits_and_is_nobodys_to_dispute(settings: Settings) -> None:
+    settings.PANELIST_ACCEPTED_TASKS = 10**6
+    task, part, entries = a_closed_contest()
+    before = [available(entry.worker) for entry in entries]
+
+    shared = time_passes(part, hours=73)
+    with pytest.raises(NotNow) as refused:
+        disputed(shared)
+    waiting = [available(entry.worker) for entry in entries]
+    time_passes(part, days=7)
+    release_due()
+
+    assert (shared.state, shared.claim) == (TaskState.ACCEPTED, None)
+    assert shared.wages_wait_until is not None
+    assert (refused.value.rule, may(task.poster, shared)) == ("nobody_chosen", [])
+    assert waiting == before
+    assert [available(entry.worker) for entry in entries] == [one + WAGES // 2 for one in before]
+    assert now(part).wages_wait_until is None
 
 
 def test_a_lead_that_hires_a_friend_deeper_down_still_waits_for_the_roots_poster() -> None:

@@ -52,6 +52,10 @@ ROW = {
     "acceptance": "manual",
     "on_decline": "open",
 }
+CONTEST: dict[str, Typed] = {
+    "mode": "contest",
+    "verification": '[{"name": "a", "type": "exact", "config": {"expected": 1}}]',
+}
 
 
 def row(number: int, key: str, /, **typed: Typed) -> dict[str, Typed]:
@@ -180,6 +184,7 @@ WRONG = [
     ({"depends_on": "second"}, "depends_on", "second: A subtask cannot wait for itself"),
     ({"mode": "direct", "assignee": "nobody-has-this"}, "assignee", "Nobody has this handle"),
     ({"mode": "contest"}, "verification", "needs a required check"),
+    (CONTEST | {"runner_up_share": "20"}, "runner_up_share", "let your wallet pay"),
     ({"acceptance": "automatic"}, "acceptance", "needs a required check"),
     ({"verification": '[{"name": "a", "type": "b"}]'}, "verification", "type"),
     ({"deadline": "2099-01-01T10:00"}, "deadline", "at most"),

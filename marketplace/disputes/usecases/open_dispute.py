@@ -48,9 +48,8 @@ def open_dispute(*, task_id: uuid.UUID, actor: Participant, reason: str) -> Disp
     permissions.require(task, verb, roles, now)
     if over_earnings:
         cause, delivery = Cause.FUNDER, review.accepted(task)
-        (at_stake,) = (
-            one.amount for one in payments_waiting([task]) if one.claim_id == task.claim_id
-        )
+        (payment,) = payments_waiting([task])
+        at_stake = payment.amount
     elif Role.POSTER in roles:
         cause, delivery, at_stake = Cause.POSTER, review.under_review(task), task.payable
     else:
