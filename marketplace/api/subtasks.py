@@ -16,15 +16,16 @@ from marketplace.api.fields import CreditsField, ShortListField, StrictSerialize
 from marketplace.api.idempotency import retryable
 from marketplace.api.tasks import TaskIn, TaskOut, context_of, require_deciding, with_checks
 from marketplace.delegation.plans import Entry
-from marketplace.delegation.usecases.plan_subtasks import plan_subtasks
+from marketplace.delegation.usecases.plan_subtasks import plan_subtasks, require_lead
 from marketplace.delegation.workflows import entries_of, read_workflow
 from marketplace.delivery.verification import checks
 from marketplace.delivery.verification.checks import InvalidCheck
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.participants.scopes import Scope
-from marketplace.tasks.models import Source, Task
+from marketplace.tasks.models import TEXTS, Source, Task
 from marketplace.tasks.queries import as_shown, viewer
+from marketplace.tasks.states import IllegalTransition, NotPermitted
 from marketplace.tasks.terms import InvalidTerms, Wanted
 
 MOST_DEPENDENCIES = 50
@@ -73,9 +74,7 @@ class EntriesField(ShortListField):
 class PlanIn(StrictSerializer):
     """A plan: its entries, or a published workflow and what it may cost."""
 
-    subtasks = EntriesField(
-        child=SubtaskIn(), max_length=settings.MOST_TASKS_IN_TREE, required=False
-    )
+    subtasks = EntriesField(child=SubtaskIn(), max_length=settings.MOST_SUBTASKS, required=False)
     workflow = serializers.RegexField(
         REFERENCE, max_length=160, required=False, help_text="owner/name@1.0.0"
     )
@@ -169,10 +168,20 @@ class Subtasks(Endpoint):
 
     scopes = {"POST": Scope.WORK_WRITE}
     entries: list[Entry]
+    refused: Exception | None = None
 
     def prepare(self, request: Request, **kwargs: Any) -> None:
-        """Read the plan before the transaction: checks that are to settle are run once."""
-        del kwargs
+        """Read the plan before the transaction: checks that are to settle are run once.
+
+        Not for somebody who may not split the task; they are told in the transaction, for a plan
+        that was carried out is answered as before, whatever the task has become.
+        """
+        tasks = Task.objects.defer(*TEXTS)
+        try:
+            require_lead(tasks.get(pk=ids.decode("task", kwargs["task_id"])), actor_of(request))
+        except (Task.DoesNotExist, NotPermitted, IllegalTransition) as error:
+            self.refused = error
+            return
         given = self.read_body(request, PlanIn)
         if "workflow" in given:
             self.entries = read_steps(
@@ -214,6 +223,8 @@ class Subtasks(Endpoint):
     @retryable
     def post(self, request: Request, task_id: str) -> Response:
         """Split a task that one works on: all subtasks are created and funded, or none."""
+        if self.refused is not None:
+            raise self.refused
         actor = actor_of(request)
         key = ids.decode("task", task_id)
         new = plan_subtasks(task_id=key, actor=actor, entries=self.entries)

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.forms.boundfield import BoundField
 from django.forms.utils import pretty_name
@@ -22,11 +23,11 @@ from credits import amounts
 from marketplace.api.subtasks import PlanIn, read_entries, read_steps
 from marketplace.api.wallets import position_of
 from marketplace.delegation.plans import Entry
-from marketplace.delegation.usecases.plan_subtasks import plan_subtasks
+from marketplace.delegation.usecases.plan_subtasks import plan_subtasks, require_lead
 from marketplace.foundation import clock, ids
 from marketplace.participants.models import Participant
 from marketplace.reuse import uses
-from marketplace.tasks import permissions, sources
+from marketplace.tasks import sources
 from marketplace.tasks.models import Acceptance, Mode, OnDecline, Source, Task
 from marketplace.tasks.queries import as_shown, visible_to
 from marketplace.tasks.terms import (
@@ -65,6 +66,8 @@ class Means:
     """What a lead can plan with.
 
     Attributes:
+        task: What is split.
+        lead: Who splits it.
         limit: What may ever be paid to subtasks out of the task's escrow, in micro-credits.
         escrow: What is left of that now.
         wallet: What the lead's wallet can spend.
@@ -72,6 +75,8 @@ class Means:
         siblings: The subtasks that stand already.
     """
 
+    task: Task
+    lead: Participant
     limit: int
     escrow: int
     wallet: int
@@ -104,6 +109,8 @@ def means_of(task: Task, lead: Participant) -> Means:
     """
     owed = sum(one.amount for one in uses.owed_by(task.claim_id)) if task.claim_id else 0
     return Means(
+        task=task,
+        lead=lead,
         limit=sources.limit_of(task),
         escrow=sources.delegable(task, owed=owed),
         wallet=position_of(lead)["available"],
@@ -219,6 +226,7 @@ class PlanForm(MoveForm):
 
     def __init__(self, *args: Any, means: Means, rows: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.means = means
         self.numbers = range(1, rows + 1)
         self._sent: list[int] = []  # numbers of the entries that are sent, in their order
         taken = {one.key for one in means.siblings} | {str(one) for one in self.initial.values()}
@@ -284,6 +292,7 @@ class PlanForm(MoveForm):
         }
 
     def prepare(self) -> None:
+        require_lead(self.means.task, self.means.lead)
         self.entries = read_entries(self.given["subtasks"])
 
     def _place_of(self, path: str) -> tuple[str, str]:
@@ -331,14 +340,15 @@ class WorkflowForm(CallForm):
 
     entries: list[Entry]
 
-    def __init__(self, *args: Any, lead: Participant, means: Means, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, means: Means, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lead = lead
+        self.means = means
         _offer(means, self.fields["source"])
 
     def prepare(self) -> None:
+        require_lead(self.means.task, self.means.lead)
         self.entries = read_steps(
-            self.lead,
+            self.means.lead,
             self.given["workflow"],
             budget=self.given["budget"],
             source=self.given["source"],
@@ -382,18 +392,18 @@ def split(request: HttpRequest, task_id: str) -> HttpResponseBase:
     tasks = as_shown(visible_to(lead).defer("search"))
     task = tasks.get(pk=ids.decode("task", task_id))
     if request.method != "POST":
-        permissions.require(task, "delegate", task.roles_of(lead), clock.now())
+        require_lead(task, lead)
     try:
         means = means_of(task, lead)
     except InvalidTerms as error:
         context = {"task": task, "no_time": str(error)}
         return render(request, "web/task_split.html", context)
-    form, workflow = PlanForm(means=means, rows=ROWS_AT_FIRST), WorkflowForm(lead=lead, means=means)
+    form, workflow = PlanForm(means=means, rows=ROWS_AT_FIRST), WorkflowForm(means=means)
     if "more" in request.POST:
-        rows = min(typed_rows(request.POST) + 1, MOST_ROWS)
+        rows = min(typed_rows(request.POST) + 1, settings.MOST_SUBTASKS)
         form = PlanForm(means=means, rows=rows, initial=request.POST.dict())
     elif "workflow" in request.POST:
-        workflow = WorkflowForm(request.POST, lead=lead, means=means)
+        workflow = WorkflowForm(request.POST, means=means)
         if workflow.accepts(request):
             found = workflow.entries
             form = PlanForm(means=means, rows=len(found), initial=as_typed(found))

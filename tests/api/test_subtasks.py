@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from credits import amounts
+from marketplace.delivery.verification import runs
 from marketplace.foundation import clock
-from marketplace.tasks.models import Source, Task
+from marketplace.tasks.models import Mode, Source, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
+from marketplace.tasks.usecases.select_bid import select_bid
 from tests.api.caller import (
     Answer,
     Caller,
@@ -36,10 +38,11 @@ from tests.builders.trees import (
     now,
     split,
 )
-from tests.builders.work import a_contest, a_task, an_exact_check, deliver
+from tests.builders.work import a_bid, a_contest, a_task, an_exact_check, deliver
 
 pytestmark = pytest.mark.django_db
 
+LEAST = amounts.MICRO // 100
 PART = {"key": "a", "title": "Part a", "description": "A part.", "bounty": "1"}
 CONTEST = {
     "mode": "contest",
@@ -136,7 +139,7 @@ BAD_PLANS: list[tuple[list[dict[str, Any]], str, str]] = [
     ),
     ([part(nonsense=1)], "/subtasks/0/nonsense", "unknown_field"),
     ([part(source="friend")], "/subtasks/0/source", "invalid_choice"),
-    ([part(key=f"k{n}", bounty="0.1") for n in range(21)], "/subtasks/20", "too_many_subtasks"),
+    ([part(key=f"k{n}", bounty="0.1") for n in range(21)], "/subtasks", "max_length"),
 ]
 
 
@@ -215,6 +218,58 @@ def test_only_its_worker_splits_a_task() -> None:
     problem(
         stranger.post("/tasks/task_01h455vb4pex5vsknk084sn02q/subtasks", plan), 404, "not_found"
     )
+
+
+def test_a_task_has_no_more_subtasks_than_it_may() -> None:
+    task = a_task_to_split()
+    split(task, *(an_entry(f"k{n}", bounty=LEAST) for n in range(19)))
+    lead = as_caller(lead_of(task))
+
+    with nothing_changes():
+        answer = lead.post(
+            f"/tasks/{task.public_id}/subtasks", {"subtasks": [part(), part(key="b")]}
+        )
+
+    invalid(answer, "/subtasks/1", "too_many_subtasks")
+
+
+def test_nothing_of_a_strangers_plan_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, hidden = a_task_to_split(), a_task_to_split()
+    hide(hidden)
+    workflow = a_workflow(a_step("first", share="1"))
+    automatic = part(acceptance="automatic", verification=[an_exact_check()])
+    plans: list[Json] = [
+        {"subtasks": [automatic] * 20},
+        {"workflow": workflow.reference, "budget": "4"},
+        {"subtasks": "what is wrong with it is not said either"},
+    ]
+    tried: list[object] = []
+    monkeypatch.setattr(runs, "can_decide", lambda parsed: tried.append(parsed) or True)
+    stranger, poster, former = somebody(), as_caller(task.poster), as_caller(lead_of(task))
+
+    for plan in plans:
+        for caller in (stranger, poster):
+            with at_most_queries(6):
+                answer = caller.post(f"/tasks/{task.public_id}/subtasks", plan)
+            problem(answer, 403, "not_permitted")
+        problem(stranger.post(f"/tasks/{hidden.public_id}/subtasks", plan), 404, "not_found")
+    abandon_task(task_id=task.pk, actor=lead_of(task))
+    for plan in plans:
+        answer = former.post(f"/tasks/{task.public_id}/subtasks", plan)
+        assert answer.status_code in (403, 409)
+
+    assert tried == []
+
+
+def test_a_plan_that_was_carried_out_is_answered_as_before_when_its_lead_is_gone() -> None:
+    task = a_task_to_split()
+    lead, plan = as_caller(lead_of(task)), {"subtasks": [part()]}
+    first = lead.post(f"/tasks/{task.public_id}/subtasks", plan, once="plan-2")
+    abandon_task(task_id=task.pk, actor=lead_of(task))
+
+    again = lead.post(f"/tasks/{task.public_id}/subtasks", plan, once="plan-2")
+
+    assert (ok(first, 201), again["Idempotent-Replayed"]) == (ok(again, 201), "true")
 
 
 @pytest.mark.parametrize("state", ["open", "contest", "submitted", "accepted", "cancelled"])
@@ -463,7 +518,7 @@ def test_a_tree_is_no_deeper_than_it_may_be() -> None:
         f"/tasks/{task.public_id}/subtasks", {"subtasks": [part(bounty="0.1")]}
     )
 
-    invalid(answer, "/subtasks/0", "too_deep")
+    problem(answer, 409, "too_deep")
 
 
 def test_a_workflow_becomes_a_plan_whose_steps_share_the_budget() -> None:

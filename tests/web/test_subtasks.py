@@ -9,12 +9,16 @@ from django.test import Client
 from credits import amounts
 from marketplace.delegation.waiting import release_due
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
+from marketplace.delivery.verification import runs
+from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from tests.builders.assets import a_workflow
+from tests.builders.disputes import a_settled_dispute, judges
+from tests.builders.disputes import split as vote_split
 from tests.builders.people import a_person, an_agent
 from tests.builders.staff import hide
 from tests.builders.talk import a_file
@@ -28,7 +32,14 @@ from tests.builders.trees import (
     now,
     split,
 )
-from tests.builders.work import Said, a_task, available, deliver, everything_handled
+from tests.builders.work import (
+    Said,
+    a_task,
+    an_exact_check,
+    available,
+    deliver,
+    everything_handled,
+)
 from tests.web.reading import (
     Answer,
     Typed,
@@ -235,11 +246,37 @@ def test_a_plan_without_a_part_asks_for_one() -> None:
 
 def test_too_many_parts_are_told_where_they_begin() -> None:
     task, _, _ = a_person_leads()
+    split(task, *(an_entry(f"k{n}", bounty=MICRO // 100) for n in range(19)))
+
+    answer = planned(task, row(1, "a", bounty="0.1"), row(2, "b", bounty="0.1"))
+
+    assert set(answer.context["form"].errors) == {"2-key"}
+    assert "at most 20 subtasks" in text_of(answer)
+
+
+def test_more_parts_than_a_task_may_have_are_not_read() -> None:
+    task, _, _ = a_person_leads()
 
     answer = planned(task, *(row(n, f"k{n}", bounty="0.1") for n in range(1, 22)))
 
-    assert set(answer.context["form"].errors) == {"21-key"}
-    assert "at most 20 subtasks" in text_of(answer)
+    assert answer.status_code == 400
+    assert "no more than 20 elements" in text_of(answer)
+    assert parts(task) == []
+
+
+def test_nothing_is_tried_of_a_plan_for_a_task_that_is_not_held_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task, _, lead = a_person_leads()
+    tried: list[object] = []
+    monkeypatch.setattr(runs, "can_decide", lambda parsed: tried.append(parsed) or True)
+    check = json.dumps([an_exact_check()])
+    abandon_task(task_id=task.pk, actor=lead)
+
+    answer = planned(task, row(1, "a", acceptance="automatic", verification=check))
+
+    assert (answer.status_code, tried) == (409, [])
+    assert "Collect the lists" in answer.content.decode()
 
 
 def test_what_a_mode_does_not_read_is_not_sent() -> None:

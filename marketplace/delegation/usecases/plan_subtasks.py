@@ -12,6 +12,7 @@ from marketplace.delegation.models import Dependency
 from marketplace.delegation.plans import Entry, about, check_entries, in_order, new_ids
 from marketplace.files.attachments import files_to_attach
 from marketplace.files.models import File
+from marketplace.foundation import clock
 from marketplace.foundation.batching import together
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.dealings import require_free
@@ -32,6 +33,22 @@ class PlanUnaffordable(InsufficientCredits):
     def __init__(self, *, required: int, available: int, account: int, field: str) -> None:
         super().__init__(required=required, available=available, account=account)
         self.field = field
+
+
+def require_lead(task: Task, actor: Participant) -> None:
+    """Check without a lock that somebody may split a task, so that nothing slow is done for others.
+
+    What is overdue is left to `plan_subtasks`, which asks again.
+
+    Raises:
+        Task.DoesNotExist: Staff hide it, and the actor is none of its sides.
+        IllegalTransition, NotPermitted: See `permissions.require`.
+
+    Round trips: one; two where it is refused.
+    """
+    at = clock.now()
+    if task.worker_id != actor.pk or not permissions.is_overdue(task, at):
+        permissions.require(task, "delegate", task.roles_of(actor), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +98,8 @@ def plan_subtasks(
     task, now = Task.objects.lock(task_id)
     deadlines.require_current(task, now)
     roles = task.roles_of(actor)
-    _check_room(task, entries)
     permissions.require(task, "delegate", roles, now)
+    _check_room(task, entries)
     require_free(actor)
     for place, assignee in assignees.items():
         with about(place):
@@ -120,13 +137,11 @@ def _assignees(entries: Sequence[Entry], actor: Participant) -> Mapping[int, Par
 
 
 def _check_room(task: Task, entries: Sequence[Entry]) -> None:
-    """Check that the tree takes as many more, and is not as deep as it may be.
+    """Check that the tree takes as many more.
 
     Raises:
         InvalidTerms: It does not; the field names the first entry that is too many.
     """
-    if task.depth >= settings.MOST_SUBTASK_LEVELS:
-        raise _too_many(0, "too_deep", f"A tree has at most {settings.MOST_SUBTASK_LEVELS} levels.")
     below = [one for one in lineage.load(task).values() if one.is_subtask]
     failed = ENDED - {TaskState.ACCEPTED}
     counted = [one for one in below if one.state not in failed]
@@ -143,11 +158,11 @@ def _check_room(task: Task, entries: Sequence[Entry]) -> None:
     for room, code, most in rooms:
         if len(entries) > room:
             whose = "A task" if code == "too_many_subtasks" else "A whole tree"
-            raise _too_many(max(room, 0), code, f"{whose} has at most {most} subtasks.")
-
-
-def _too_many(place: int, code: str, detail: str) -> InvalidTerms:
-    return InvalidTerms(field=f"subtasks/{place}", code=code, detail=detail)
+            raise InvalidTerms(
+                field=f"subtasks/{max(room, 0)}",
+                code=code,
+                detail=f"{whose} has at most {most} subtasks.",
+            )
 
 
 def _planned(
