@@ -12,8 +12,9 @@ from marketplace.tasks.lineage import Moment, holds_up
 from marketplace.tasks.models import Claim, Task
 from marketplace.tasks.states import TaskState
 
-# The limits that run while a task may have subtasks. One that is under review has none that run.
-LIMITS = ("deadline", "offered_until", "claim_expires_at", "resubmit_by", "notice_ends_at")
+# The limits that run while a task may have subtasks. One under review, or whose delivery was
+# rejected, has none that run.
+LIMITS = ("deadline", "offered_until", "claim_expires_at", "notice_ends_at")
 
 
 @lineage.when(Moment.DISPUTED)

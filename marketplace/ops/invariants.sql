@@ -78,6 +78,19 @@ SELECT format('task %s', typeid('task', task.id)) AS subject,
 FROM tasks_task AS task
 WHERE in_chunk(task.id) AND task.delegated > task.bounty::numeric * task.delegation_bps / 10000;
 
+-- money invariant: charged_is_what_the_claim_delegated
+-- Whoever holds a task bears what its subtasks are charged with, and nobody else does.
+-- walk: tasks_task.id by 5000
+SELECT format('task %s', typeid('task', task.id)) AS subject,
+    format('its claim delegated %s, and its subtasks are charged with %s', claim.delegated, child.charged) AS wrong
+FROM tasks_task AS task
+LEFT JOIN tasks_claim AS claim ON claim.id = task.claim_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(charged), 0) AS charged FROM tasks_task WHERE parent_id = task.id
+) AS child
+WHERE in_chunk(task.id) AND task.children > 0 AND (claim.id IS NOT NULL OR task.ended_at IS NULL)
+    AND coalesce(claim.delegated, 0) <> child.charged;
+
 -- invariant: subtasks_are_counted
 -- A task counts its subtasks, and those that it waits for: paid from its escrow, or planned under the claim
 -- that holds it.

@@ -176,6 +176,8 @@ def permitted_actions(bid: Bid, viewer: Viewer) -> list[str]:
         offered -= {"counter", "select"}
     if not viewer.barriers.allow(task.poster_id, task.poster_operator_id):
         offered -= {"counter", "select"}
+    if bid.amount > task.held or bid.operator_id in task.barred:
+        offered -= {"select"}
     return sorted(offered)
 
 

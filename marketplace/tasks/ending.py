@@ -36,7 +36,7 @@ from marketplace.tasks.models import (
     SettlementPayment,
     Task,
 )
-from marketplace.tasks.sources import home_of
+from marketplace.tasks.sources import forget_charges, home_of
 from marketplace.tasks.states import Role, TaskState, next_state
 
 TREE = frozenset({Role.TREE})
@@ -137,8 +137,8 @@ def reopen(
         task.advance(verb, roles=roles, at=at)
         claim = release_claim(task, claim_as, at=at)
         if claim.delegated:
-            task.terms_version += 1
-            task.terms_valid_from = task.terms_version
+            task.require_reading()
+            forget_charges(task)
         lineage.tell(Moment.LEFT, task, at, claim)
         save_transition(task)
 

@@ -10,7 +10,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from django.conf import settings
+from django.db.models import Q
+
 from marketplace.tasks.models import TEXTS, Claim, Task
+from marketplace.tasks.states import TaskState
 
 
 class Moment(Enum):
@@ -116,3 +120,21 @@ def holds_up(subtask: Task, parent: Task) -> bool:
 def subtasks_of(task: Task) -> list[Task]:
     """Return the direct subtasks of a task, in the order in which they were planned."""
     return [one for one in load(task).values() if one.parent_id == task.pk]
+
+
+def above_work_of(operator: uuid.UUID) -> frozenset[uuid.UUID]:
+    """Return the tasks on a part of which an operator, or an agent of theirs, works or is asked to.
+
+    Round trips: two.
+    """
+    path, above = "", []
+    for _ in range(settings.MOST_SUBTASK_LEVELS):
+        path += "parent__"
+        above.append(f"{path}id")
+    subtasks = Task.objects.filter(parent__isnull=False)
+    held = subtasks.filter(claims__operator=operator, claims__ended_at=None)
+    asked = subtasks.filter(state=TaskState.OFFERED).filter(
+        Q(offered_to=operator) | Q(offered_to__operator=operator)
+    )
+    rows = [*held.values_list(*above), *asked.values_list(*above)]
+    return frozenset(one for row in rows for one in row if one is not None)

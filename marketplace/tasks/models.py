@@ -149,6 +149,8 @@ class Task(models.Model):
     # waits for.
     delegation_bps = models.PositiveIntegerField(default=0)
     delegated = models.BigIntegerField(default=0)  # micro-credits
+    # Of a subtask that an escrow pays: what the claim that holds the parent bears of what it has.
+    charged = models.BigIntegerField(default=0)  # micro-credits
     children = models.PositiveIntegerField(default=0)
     unsettled_children = models.PositiveIntegerField(default=0)
     poster = models.ForeignKey(Participant, models.PROTECT, related_name="posted")
@@ -329,6 +331,10 @@ class Task(models.Model):
                 name="delegated_is_part_of_the_bounty",
             ),
             models.CheckConstraint(
+                condition=models.Q(charged=0) | models.Q(source=Source.ESCROW, charged__gt=0),
+                name="only_what_an_escrow_pays_is_charged",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(
                     state=TaskState.CLOSING,
                     closing_as__in=[TaskState.CANCELLED, TaskState.EXPIRED],
@@ -404,8 +410,7 @@ class Task(models.Model):
         """Return what is left of the price for whoever holds the task, and for what it owes."""
         if self.price is None:
             return self.held
-        by_claim = self.claim.delegated if self.claim is not None and self.delegated else 0
-        return min(self.price - max(0, by_claim), self.held)
+        return self.price - (self.claim.delegated if self.delegated and self.claim else 0)
 
     @property
     def is_subtask(self) -> bool:
@@ -470,6 +475,11 @@ class Task(models.Model):
         self.state = next_state(TaskState(self.state), verb, roles)
         if self.is_ended and self.ended_at is None:
             self.ended_at = at
+
+    def require_reading(self) -> None:
+        """Let what was read of the terms before bind nobody."""
+        self.terms_version += 1
+        self.terms_valid_from = self.terms_version
 
     def offer(self, to: Participant, *, at: datetime) -> None:
         """Let the task wait for *to*'s answer, up to the deadline."""
@@ -598,8 +608,8 @@ class Claim(models.Model):
     ending = models.CharField(max_length=12, choices=ClaimEnding.choices, null=True)  # noqa: DJ001 - null while it is held
     rejections = models.PositiveIntegerField(default=0)
     is_entry = models.BooleanField(default=False)
-    # What went to subtasks out of the escrow while it ran, less what came back, in micro-credits;
-    # below zero where more came back of what earlier leads had planned.
+    # What went to subtasks out of the escrow while it ran, less what came back of that: the sum of
+    # what they are charged with. Micro-credits.
     delegated = models.BigIntegerField(default=0)
 
     class Meta:
@@ -619,6 +629,9 @@ class Claim(models.Model):
                 condition=models.Q(ended_at=None, ending=None)
                 | models.Q(ended_at__isnull=False, ending__isnull=False),
                 name="ended_claims_say_how",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(delegated__gte=0), name="claims_bear_what_they_delegated"
             ),
         ]
         indexes = [

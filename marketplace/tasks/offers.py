@@ -43,7 +43,7 @@ def tell(task: Task, poster: Participant) -> None:
         data={
             "task": task.public_id,
             "to": task.offered_to.handle,
-            "amount": amounts.format(task.priced),
+            "amount": amounts.format(task.payable),
             "until": task.offered_until.isoformat(),
         },
     )

@@ -110,6 +110,13 @@ class Viewer:
         )
         return frozenset(entries.values_list("task", flat=True))
 
+    @cached_property
+    def above_own_work(self) -> Collection[uuid.UUID]:
+        """Return the tasks on a part of which the viewer's operator works. Round trips: two."""
+        if self.participant is None:
+            return frozenset()
+        return lineage.above_work_of(self.participant.operator_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -237,6 +244,12 @@ RULES = (
         "The task is being cancelled: deliver what you have until notice_ends_at.",
     ),
     Rule(
+        "resubmission_pending",
+        frozenset({"delegate"}),
+        lambda task, _: task.resubmit_by is not None,
+        "Deliver again, or dispute the rejection: its time would run out while subtasks run.",
+    ),
+    Rule(
         "too_deep",
         frozenset({"delegate"}),
         lambda task, _: task.depth >= settings.MOST_SUBTASK_LEVELS,
@@ -250,7 +263,7 @@ RULES = (
     ),
     Rule(
         "subtasks_unsettled",
-        frozenset({"submit", "dispute"}),
+        frozenset({"submit"}),
         lambda task, _: task.unsettled_children > 0,
         "Wait until every subtask has ended, or cancel those that nobody holds.",
     ),
@@ -372,15 +385,7 @@ def _require_not_below(task: Task, actor: Participant, verb: str) -> None:
 
     Round trips: none for a task without subtasks, else two.
     """
-    if not task.children:
-        return
-    running = [one for one in lineage.below(task) if not one.is_ended]
-    operator = actor.operator_key
-    held = Claim.objects.filter(task__in=running, operator=operator, ended_at=None)
-    offered = any(
-        one.offered_to is not None and one.offered_to.operator_key == operator for one in running
-    )
-    if offered or held.exists():
+    if task.children and task.pk in lineage.above_work_of(actor.operator_key):
         raise OwnTask(verb=verb, reason="you work on a part of this task")
 
 
@@ -414,10 +419,11 @@ def _may_take(task: Task, verb: str, viewer: Viewer) -> bool:
         return False
     if not viewer.barriers.allow(task.poster_id, task.poster_operator_id):
         return False
+    taken = {"bid": lambda: viewer.bid_on, "enter": lambda: viewer.entered}
     if verb == "claim" and viewer.holdings.refusal:
         return False
-    if (verb == "bid" and task.pk in viewer.bid_on) or (
-        verb == "enter" and task.pk in viewer.entered
+    if (verb in taken and task.pk in taken[verb]()) or (
+        task.children and task.pk in viewer.above_own_work
     ):
         return False
     if task.state == TaskState.OFFERED:

@@ -17,8 +17,8 @@ from marketplace.participants.models import Participant
 from marketplace.participants.queries import wallets_of
 from marketplace.reuse import uses
 from marketplace.tasks.division import share_down
-from marketplace.tasks.lineage import parent_of
-from marketplace.tasks.models import Claim, Task
+from marketplace.tasks.lineage import parent_of, subtasks_of
+from marketplace.tasks.models import Claim, Mode, Task
 
 
 class EscrowExhausted(Exception):
@@ -50,11 +50,15 @@ def limit_of(task: Task) -> int:
 def delegable(task: Task, *, owed: int) -> int:
     """Return what may be delegated now: within the limit, and with bound reuse covered.
 
+    What was agreed with a bidder who has not taken the task yet stays untouched.
+
     Args:
         task: With its claim.
         owed: What the claim owes for reuse, in micro-credits.
     """
-    return max(0, min(limit_of(task) - task.delegated, task.payable - owed))
+    is_agreed = task.claim_id is None and task.price is not None
+    spare = task.held - task.payable if is_agreed else task.payable - owed
+    return max(0, min(limit_of(task) - task.delegated, spare))
 
 
 def require_delegable(task: Task, asked: Mapping[str, int]) -> None:
@@ -81,29 +85,30 @@ def require_delegable(task: Task, asked: Mapping[str, int]) -> None:
 
 
 def note_delegated(parent: Task, amount: int) -> None:
-    """Note, and save, that subtasks have *amount* more of an escrow, or less where it is negative.
+    """Note, and save, that subtasks have *amount* micro-credits more of a locked parent's escrow.
 
-    Whoever holds the parent now bears it, also for subtasks that an earlier lead planned: what was
-    agreed with one worker is never paid twice.
-
-    Args:
-        parent: Whose escrow; its lock is held.
-        amount: Micro-credits.
+    Whoever holds the parent bears it: what was agreed with one worker is never paid twice. Where
+    nobody does, whoever read its terms before reads them again, for there is less to be had; those
+    who bid named an amount of their own, which is compared with what is left when it is selected.
 
     Round trips: two, or one where nobody holds the parent.
     """
     parent.delegated += amount
-    write(_save_delegated, parent)
     if parent.claim is not None:
         parent.claim.delegated += amount
         write(_save_delegated, parent.claim)
+    elif parent.mode != Mode.BID:
+        parent.require_reading()
+    write(_save_delegated, parent)
 
 
 def _save_delegated(rows: Sequence[Task | Claim]) -> None:
-    for model in (Task, Claim):
-        save_rows(
-            list({row.pk: row for row in rows if isinstance(row, model)}.values()), ["delegated"]
-        )
+    for model, fields in (
+        (Task, ["delegated", "charged", "terms_version", "terms_valid_from"]),
+        (Claim, ["delegated"]),
+    ):
+        of_model = {row.pk: row for row in rows if isinstance(row, model)}
+        save_rows(list(of_model.values()), fields)
 
 
 def fund(
@@ -171,6 +176,9 @@ def follow_bounty(task: Task, actor: Participant, old_bounty: int) -> None:
         escrow.allocate(
             work=parent.public_id, child=task.public_id, owner=None, amount=more, **said
         )
+        if parent.claim is not None:
+            task.charged += more
+            write(_save_delegated, task)
         note_delegated(parent, more)
     elif more > 0:
         allowances.spend(actor, more, on_task=task.bounty)
@@ -196,16 +204,39 @@ class Home:
 
     Attributes:
         account: The account that receives it.
-        parent: The task whose escrow that is; None where it is a wallet.
+        subtask: Through which it comes back into its parent's escrow: the task itself, or one above
+            it that has ended. None where the account is a wallet.
     """
 
     account: ledger.AccountId
-    parent: Task | None = None
+    subtask: Task | None = None
 
     def note_back(self, amount: int) -> None:
-        """Note that *amount* micro-credits have come back; the posting is the caller's."""
-        if self.parent is not None and amount:
-            note_delegated(self.parent, -amount)
+        """Note that *amount* micro-credits have come back; the posting is the caller's.
+
+        They come back first to whoever holds the parent, as far as its claim was charged; what a
+        former lead had planned and nobody bore since is the parent's poster's.
+        """
+        if self.subtask is None or not amount:
+            return
+        parent = parent_of(self.subtask)
+        parent.delegated -= amount
+        write(_save_delegated, parent)
+        borne = min(amount, self.subtask.charged)
+        if borne:
+            assert parent.claim is not None, "what leads were charged is forgotten when they leave"
+            self.subtask.charged -= borne
+            parent.claim.delegated -= borne
+            write(_save_delegated, self.subtask)
+            write(_save_delegated, parent.claim)
+
+
+def forget_charges(parent: Task) -> None:
+    """Note that a lead has left: what its subtasks have is borne by whoever funds the parent."""
+    for one in subtasks_of(parent):
+        if one.charged:
+            one.charged = 0
+            write(_save_delegated, one)
 
 
 def home_of(task: Task) -> Home:
@@ -220,7 +251,7 @@ def home_of(task: Task) -> Home:
         if not parent.is_ended:
             account = escrow.find(parent.public_id)
             assert account is not None, "a task that has not ended has an escrow"
-            return Home(account, parent)
+            return Home(account, task)
         task = parent
     operator = task.poster_operator_id
     return Home(wallets_of([operator])[operator])

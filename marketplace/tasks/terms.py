@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from marketplace.tasks import dispute_terms
+from marketplace.tasks import dispute_terms, lineage
 from marketplace.tasks.division import share_down
 from marketplace.tasks.eligibility import ANYONE, Eligibility
 from marketplace.tasks.models import Acceptance, Mode, OnDecline, Task
@@ -160,7 +160,7 @@ def latest_deadline(parent: Task, review_window_seconds: int, now: datetime) -> 
     While the parent's limits stand still, its deadline moves with the clock.
     """
     ends_at = parent.deadline + (now - parent.own_time(now))
-    return ends_at - timedelta(seconds=review_window_seconds + settings.SUBTASK_MARGIN_SECONDS)
+    return ends_at - _room_after(review_window_seconds)
 
 
 def spans_within(wanted: Wanted, parent: Task, now: datetime) -> Spans:
@@ -187,18 +187,45 @@ def spans_within(wanted: Wanted, parent: Task, now: datetime) -> Spans:
 
 
 def check_fits(task: Task, deadline: datetime, now: datetime) -> None:
-    """Check that a deadline of a subtask fits into that of its parent (rule 14).
+    """Check that a new deadline fits between those of the tasks above and below (rule 14).
 
     Raises:
-        InvalidTerms: It does not.
+        InvalidTerms: It does not; or the limits of the task stand, and the deadline with them.
 
-    Round trips: one for a subtask.
+    Round trips: none for a task that stands alone, else one at most.
     """
-    if task.parent is None:
-        return
-    latest = latest_deadline(task.parent, task.review_window_seconds, now)
-    if deadline > latest:
-        raise late(latest)
+    if task.stands_since is not None:
+        raise InvalidTerms(
+            field="deadline",
+            code="limits_stand",
+            detail="A panel judges a part of this task. Until it has, the deadline stands: change"
+            " it when the dispute has ended.",
+        )
+    if task.is_subtask:
+        latest = latest_deadline(lineage.parent_of(task), task.review_window_seconds, now)
+        if deadline > latest:
+            raise late(latest)
+    if task.children:
+        _check_below(task, deadline)
+
+
+def _check_below(task: Task, deadline: datetime) -> None:
+    waited_for = [
+        one for one in lineage.subtasks_of(task) if not one.is_ended and lineage.holds_up(one, task)
+    ]
+    ends = [one.deadline + _room_after(one.review_window_seconds) for one in waited_for]
+    needed = max(ends, default=deadline)
+    if deadline < needed:
+        raise InvalidTerms(
+            field="deadline",
+            code="before_subtasks",
+            detail="Its subtasks, their review windows and a margin have to fit into the time: the"
+            f" deadline is at least {needed:%Y-%m-%dT%H:%M:%SZ}.",
+        )
+
+
+def _room_after(review_window_seconds: int) -> timedelta:
+    return timedelta(seconds=review_window_seconds + settings.SUBTASK_MARGIN_SECONDS)
 
 
 def late(latest: datetime) -> InvalidTerms:

@@ -9,6 +9,7 @@ from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.participants.models import Participant
 from marketplace.tasks.models import Source, Task
 from marketplace.tasks.terms import Wanted
+from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.claim_task import claim_task
 from tests.builders.people import an_agent
 from tests.builders.work import Said, a_claimed_task, deliver
@@ -62,6 +63,12 @@ def accepted(task: Task, **work: Said) -> Task:
     """Let whoever holds a task deliver, and its poster accept."""
     delivery = deliver(task, **work)
     accept_delivery(delivery_id=delivery.pk, actor=now(task).poster)
+    return now(task)
+
+
+def left(task: Task) -> Task:
+    """Let whoever holds a task give it back."""
+    abandon_task(task_id=task.pk, actor=lead_of(now(task)))
     return now(task)
 
 

@@ -8,27 +8,28 @@ from credits import amounts
 from marketplace.tasks.models import Bid, Mode, OnDecline, Source, Task
 from marketplace.tasks.permissions import OwnTask
 from marketplace.tasks.states import TaskState
-from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
 from marketplace.tasks.usecases.place_bid import place_bid
 from marketplace.tasks.usecases.raise_task import raise_task
 from marketplace.tasks.usecases.select_bid import select_bid
 from tests.builders.people import a_person, an_agent, an_agent_of
-from tests.builders.trees import ALL, a_task_to_split, accepted, an_entry, done, held, now, split
+from tests.builders.trees import (
+    ALL,
+    a_task_to_split,
+    accepted,
+    an_entry,
+    done,
+    held,
+    left,
+    now,
+    split,
+)
 from tests.builders.work import a_bid, a_task, available, gained
 
 pytestmark = pytest.mark.django_db
 
 MICRO = amounts.MICRO
-
-
-def left(task: Task) -> Task:
-    """Let whoever holds a task give it back."""
-    worker = now(task).worker
-    assert worker is not None
-    abandon_task(task_id=task.pk, actor=worker)
-    return now(task)
 
 
 def test_a_lead_acts_as_the_poster_then_the_poster_then_the_next_lead() -> None:

@@ -97,6 +97,9 @@ CORRUPTIONS = {
         "UPDATE tasks_task SET delegated = delegated + 1 WHERE id = %s"
     ),
     "delegated_is_within_the_grant": "UPDATE tasks_task SET delegation_bps = 1 WHERE id = %s",
+    "charged_is_what_the_claim_delegated": (
+        "UPDATE tasks_task SET charged = charged + 1 WHERE parent_id = %s"
+    ),
     "subtasks_are_counted": (
         "UPDATE tasks_task SET unsettled_children = unsettled_children + 1 WHERE id = %s"
     ),
@@ -120,7 +123,7 @@ def test_the_audit_names_what_somebody_corrupts(
     mark = audit.examine().mark
     if invariant.startswith(("disputed", "deposits", "panels")):
         task = a_settled_dispute().task
-    elif invariant.startswith(("delegated", "subtasks")):
+    elif invariant.startswith(("delegated", "charged", "subtasks")):
         task = a_task_to_split()
         split(task)
     else:

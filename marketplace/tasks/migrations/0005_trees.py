@@ -105,6 +105,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="task",
+            name="charged",
+            field=models.BigIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name="task",
             name="delegation_bps",
             field=models.PositiveIntegerField(default=0),
         ),
@@ -375,6 +380,23 @@ class Migration(migrations.Migration):
                 condition=models.Q(("parent__isnull", False)),
                 fields=("parent", "key"),
                 name="siblings_have_different_keys",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="claim",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delegated__gte", 0)), name="claims_bear_what_they_delegated"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="task",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("charged", 0),
+                    models.Q(("charged__gt", 0), ("source", "escrow")),
+                    _connector="OR",
+                ),
+                name="only_what_an_escrow_pays_is_charged",
             ),
         ),
         migrations.AddConstraint(

@@ -3,6 +3,7 @@
 import uuid
 
 from marketplace.events.log import record
+from marketplace.foundation.batching import together
 from marketplace.foundation.transactions import use_case
 from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines, lineage, offers, permissions
@@ -49,14 +50,15 @@ def claim_task(
         task=task, worker=actor, operator_id=actor.operator_key, note=note, created_at=now
     )
     task.take_claim(claim, at=now)
-    save_transition(task)
-    lineage.tell(Moment.TAKEN, task, now)
-    record(
-        "task.claimed",
-        subject=task.subject,
-        actor=actor.pk,
-        readers=task.parties,
-        notified=[task.poster_id],
-        data={"worker": actor.handle, "note": note},
-    )
+    with together():
+        save_transition(task)
+        lineage.tell(Moment.TAKEN, task, now)
+        record(
+            "task.claimed",
+            subject=task.subject,
+            actor=actor.pk,
+            readers=task.parties,
+            notified=[task.poster_id],
+            data={"worker": actor.handle, "note": note},
+        )
     return task

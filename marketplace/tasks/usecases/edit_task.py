@@ -61,8 +61,7 @@ def edit_task(
         setattr(task, field, value)
     check_bounty(task.bounty)
     check_lowered(task)
-    task.terms_version += 1
-    task.terms_valid_from = task.terms_version  # bids and claims answer these terms from now on
+    task.require_reading()  # bids and claims answer these terms from now on
     deadlines.schedule(task)
     task.save(update_fields=[*changes, "terms_version", "terms_valid_from", "due_at"])
     follow_bounty(task, actor, old_bounty)

@@ -8,7 +8,7 @@ from marketplace.participants.models import Participant
 from marketplace.tasks import bids, offers, permissions
 from marketplace.tasks.ending import save_transition
 from marketplace.tasks.models import Bid
-from marketplace.tasks.terms import require_terms
+from marketplace.tasks.terms import check_bid, require_terms
 
 
 @use_case
@@ -28,6 +28,7 @@ def select_bid(*, bid_id: uuid.UUID, actor: Participant, amount: int | None = No
         IllegalTransition, NotPermitted: The bid, or its task, is not open; somebody else's move.
         TermsChanged: The task was edited after the bid; the bidder has to answer the new terms.
         BidChanged: It has another amount now.
+        InvalidTerms: It is above what subtasks have left of the bounty.
         OwnTask: The bidder has become somebody who cannot take it (rule 7).
         Frozen, PosterFrozen, Blocked: One side enters into nothing new.
 
@@ -43,6 +44,7 @@ def select_bid(*, bid_id: uuid.UUID, actor: Participant, amount: int | None = No
     require_terms(task, bid.terms_version)
     if amount is not None and amount != bid.amount:
         raise bids.BidChanged(amount=bid.amount)
+    check_bid(task, bid.amount)  # subtasks may have more of the bounty than when it was made
     bids.advance(bid, "select", roles=roles)
     task.advance("select", roles=roles, at=now)
     task.selected_bid, task.price = bid, bid.amount
