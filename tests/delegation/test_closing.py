@@ -153,15 +153,13 @@ def test_a_judgement_against_the_lead_ends_what_an_earlier_leads_wallet_pays() -
     assert available(first) - before == MICRO
 
 
-def test_a_rejection_is_not_disputed_while_parts_that_were_planned_since_run() -> None:
+def test_a_task_is_not_split_while_its_worker_may_deliver_again() -> None:
     task = a_task_to_split()
     rejected(deliver(task))
-    (part,) = split(now(task))
 
-    with pytest.raises(NotNow, match="dispute") as refused:
-        open_dispute(task_id=task.pk, actor=worker_of(task), reason="It is right.")
-    cancel_task(task_id=part.pk, actor=worker_of(task))
+    with pytest.raises(NotNow, match="delegate") as refused:
+        split(now(task))
     open_dispute(task_id=task.pk, actor=worker_of(task), reason="It is right.")
 
-    assert refused.value.rule == "subtasks_unsettled"
+    assert refused.value.rule == "resubmission_pending"
     assert now(task).state == TaskState.DISPUTED

@@ -78,7 +78,7 @@ EXPECTED = {
         "bo": {"heartbeat", "abandon", "submit", "add_subtasks"},
     },
     "submitted": {"ada": {"accept", "reject", "dispute", "raise"}},
-    "rejected": {"ada": {"raise"}, "bo": {"abandon", "dispute", "submit", "add_subtasks"}},
+    "rejected": {"ada": {"raise"}, "bo": {"abandon", "dispute", "submit"}},
     "rejected twice and delivered": {"ada": {"accept", "dispute", "raise"}},
     "under notice": {"ada": {"cancel_at_once", "raise"}, "bo": {"abandon", "submit"}},
     "delivered under notice": {"ada": {"accept", "reject", "dispute", "raise"}},
