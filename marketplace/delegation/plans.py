@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from marketplace.foundation import ids
-from marketplace.tasks.models import Source, Task
+from marketplace.tasks.models import Mode, Source, Task
 from marketplace.tasks.states import ENDED, TaskState
 from marketplace.tasks.terms import InvalidTerms, Wanted, check_bounty, check_mode
 
@@ -54,8 +54,8 @@ def check_entries(entries: Sequence[Entry]) -> None:
     """Check what can be checked without knowing the task.
 
     Raises:
-        InvalidTerms: No entries, a key twice or malformed, a bounty or mode that no task has; a
-            part for a second out of an escrow.
+        InvalidTerms: No entries, a key twice or malformed, a bounty or mode that no task has, a
+            contest that waits, a part for a second out of an escrow.
     """
     if not entries:
         raise InvalidTerms(field="subtasks", code="required", detail="Send at least one subtask.")
@@ -75,7 +75,26 @@ def check_entries(entries: Sequence[Entry]) -> None:
             seen.add(entry.key)
             check_bounty(entry.wanted.bounty)
             check_mode(entry.wanted)
+            check_waiting(entry.wanted.mode, entry.depends_on)
             _check_runner_up(entry)
+
+
+def check_waiting(mode: str, depends_on: Sequence[str]) -> None:
+    """Check that a task of some mode may wait for others.
+
+    Whoever enters a contest does not hold it, and so reads none of the deliveries that it would
+    build on (rule 9).
+
+    Raises:
+        InvalidTerms: It may not.
+    """
+    if mode == Mode.CONTEST and depends_on:
+        raise InvalidTerms(
+            field="depends_on",
+            code="wrong_mode",
+            detail="A contest waits for nothing: those who enter would not be shown what it builds"
+            " on. Choose another mode, or plan the contest later with the inputs in its text.",
+        )
 
 
 def _check_runner_up(entry: Entry) -> None:

@@ -11,7 +11,7 @@ from assets.models import Kind, Version
 from assets.workflows import POINTER, Fault, InvalidWorkflow, NeededAsset, Step, Workflow
 from credits import amounts
 from marketplace.delegation.models import Dependency
-from marketplace.delegation.plans import Entry
+from marketplace.delegation.plans import Entry, check_waiting
 from marketplace.delivery.verification import checks
 from marketplace.participants.models import Participant
 from marketplace.reuse import browsing, workflow_rules
@@ -130,6 +130,7 @@ def faults_of(workflow: Workflow) -> Iterator[Fault]:
         at = f"{POINTER}/steps/{place}"
         try:
             check_mode(_wanted(step, LEAST_BOUNTY))
+            check_waiting(step.mode, step.depends_on)
         except checks.InvalidCheck as error:
             yield Fault(f"{at}/verification{error.pointer}", error.code, str(error))
         except InvalidTerms as error:

@@ -126,6 +126,11 @@ BAD_PLANS: list[tuple[list[dict[str, Any]], str, str]] = [
         "unknown_participant",
     ),
     ([part(mode="direct")], "/subtasks/0/assignee", "required"),
+    (
+        [part(), part(key="b", depends_on=["a"], mode="contest", verification=[an_exact_check()])],
+        "/subtasks/1/depends_on",
+        "wrong_mode",
+    ),
     ([part(deadline="2020-01-01T00:00:00Z")], "/subtasks/0/deadline", "out_of_bounds"),
     (
         [part(verification=[{"name": "x", "type": "magic"}])],

@@ -268,7 +268,7 @@ class Life:
             "review_window_seconds": 3_600,
             "on_decline": self.chance.choice([OnDecline.OPEN, OnDecline.CANCEL]),
         }
-        if siblings and self.chance.randint(0, 1):
+        if siblings and said["mode"] != Mode.CONTEST and self.chance.randint(0, 1):
             said["depends_on"] = (self.chance.choice(siblings),)
         if said["mode"] == Mode.DIRECT:
             said["assignee"] = self.somebody().handle

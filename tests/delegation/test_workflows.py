@@ -269,6 +269,19 @@ def test_a_workflow_that_is_none_is_not_published(
 
 
 @pytest.mark.django_db
+def test_a_workflow_whose_contest_waits_is_not_published() -> None:
+    ada = somebody()
+    contest = {"mode": "contest", "verification": [an_exact_check()]}
+    steps = [a_step("a", "0.5"), a_step("b", "0.5", depends_on=["a"]) | contest]
+    files = [{"path": "workflow.json", "content": json.dumps({"title": "A flow", "steps": steps})}]
+
+    answer = ada.post("/assets", {"kind": "workflow", "name": an_asset_name(), "files": files})
+
+    invalid(answer, "/files/workflow.json/steps/1/depends_on", "wrong_mode")
+    assert not ada.participant.assets.exists()
+
+
+@pytest.mark.django_db
 def test_a_workflow_without_its_file_is_not_published() -> None:
     files = [{"path": "README.md", "content": "Later."}]
 
