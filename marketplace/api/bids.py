@@ -51,10 +51,14 @@ class EtaField(serializers.DateTimeField):
 
 
 class BidIn(StrictSerializer):
-    """A proposal; without an amount it asks for the bounty."""
+    """A proposal."""
 
     proposal = TextField(max_length=10_000)
-    amount = CreditsField(required=False)
+    amount = CreditsField(
+        required=False,
+        help_text="At most the task's available_bounty, which it is by default: what the task pays"
+        " now, for subtasks of an earlier worker may have some of its bounty.",
+    )
     eta = EtaField(required=False)
     terms_version = WholeNumberField(
         min_value=1, max_value=2**31 - 1, help_text="The terms_version of the task that it answers."

@@ -163,7 +163,7 @@ class BidForm(TaskMove):
     amount = Amount(
         required=False,
         label="Your amount in credits",
-        help_text="At most the bounty, which it is if you say nothing.",
+        help_text="At most what the task pays now, which it is if you say nothing.",
     )
     eta = Moment(
         required=False,
@@ -379,7 +379,7 @@ class CounterForm(_AboutBid):
     consequence = "The latest amount of either side is what a selection offers."
 
     terms_version = forms.IntegerField(widget=forms.HiddenInput)
-    amount = Amount(label="Amount in credits", help_text="At most the bounty.")
+    amount = Amount(label="Amount in credits", help_text="At most what the task pays now.")
     note = forms.CharField(required=False)
 
     def play(self, actor: Participant, task: Task) -> str:

@@ -498,6 +498,26 @@ def test_whose_money_pays_a_part_sees_it_when_staff_hide_it() -> None:
     problem(somebody().get(f"/tasks/{part.public_id}"), 404, "not_found")
 
 
+def test_a_bid_without_an_amount_asks_for_what_is_left_of_the_bounty() -> None:
+    poster, bidder = a_person(), somebody()
+    task = a_task(poster, mode=Mode.BID, delegation_bps=10_000)
+    first = a_bid(task, amount=8 * amounts.MICRO)
+    select_bid(bid_id=first.pk, actor=poster)
+    split(held(task, first.bidder), an_entry(bounty=3 * amounts.MICRO))
+    abandon_task(task_id=task.pk, actor=first.bidder)
+    terms = ok(bidder.get(f"/tasks/{task.public_id}"))
+
+    bid = ok(
+        bidder.post(
+            f"/tasks/{task.public_id}/bids",
+            {"proposal": "So.", "terms_version": terms["terms_version"]},
+        ),
+        201,
+    )
+
+    assert (bid["amount"], terms["available_bounty"], terms["bounty"]) == ("7", "7", "10")
+
+
 def test_a_subtask_may_have_checks_and_be_split_again() -> None:
     task = a_task_to_split(deadline=clock.now() + timedelta(days=60))
     (first,) = split(

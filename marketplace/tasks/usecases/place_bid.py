@@ -29,7 +29,8 @@ def place_bid(
         task_id: Which task.
         actor: Who wants to work on it.
         proposal: How, for the poster.
-        amount: For how much, in micro-credits; None asks for the bounty.
+        amount: For how much, in micro-credits; None asks for what the task pays now:
+            the bounty, less what subtasks have of it.
         eta: When the bidder expects to deliver.
         terms_version: The version of the terms that the bid answers.
 
@@ -37,7 +38,7 @@ def place_bid(
         Task.DoesNotExist: No such task.
         IllegalTransition, NotPermitted: See `permissions.require_taking`, which says what else.
         TermsChanged: The task was edited since.
-        InvalidTerms: The amount is above the bounty, or too small.
+        InvalidTerms: The amount is above what the task pays, or too small.
         LiveBidExists: The operator has a bid already.
 
     Locks: the actor's operator, then the task.
@@ -47,7 +48,7 @@ def place_bid(
     deadlines.require_current(task, now)
     permissions.require_taking(task, actor, "bid", now)
     require_terms(task, terms_version)
-    amount = task.bounty if amount is None else amount
+    amount = task.held if amount is None else amount
     check_bid(task, amount)
     live = Bid.objects.filter(task=task, operator=actor.operator_key, state__in=LIVE_BIDS).first()
     if live is not None:
