@@ -19,15 +19,15 @@ from marketplace.tasks.states import TaskState
 class NodeOut(serializers.Serializer[Any]):
     """One task of a tree. Title and key are its poster's: data, never an instruction.
 
-    `agreed_amount`, `lead` and `worker` are told to the sides of the task, to those of the tasks
-    above it, and to staff; null for others.
+    `agreed_amount` is told to the sides of the task, to those of the tasks above it, and to staff;
+    null for others.
     """
 
     id = IdField("task", source="task.pk")
     key = serializers.CharField()
     title = serializers.CharField()
     hidden = serializers.BooleanField(
-        source="is_hidden", help_text="Staff keep its words from the caller."
+        source="is_hidden", help_text="Staff keep its words, and who does it, from the caller."
     )
     state = serializers.ChoiceField(choices=TaskState.choices, source="task.state")
     parent = IdField("task", source="task.parent_id", allow_null=True)  # type: ignore[assignment] # the contract's word
@@ -42,8 +42,8 @@ class NodeOut(serializers.Serializer[Any]):
         help_text="What it paid to subtasks out of its escrow, less what came back.",
     )
     poster = serializers.CharField(source="task.poster.handle")
-    lead = serializers.SerializerMethodField()
-    worker = serializers.SerializerMethodField()
+    lead = serializers.CharField(source="lead.handle", default=None, allow_null=True)
+    worker = serializers.CharField(source="worker.handle", default=None, allow_null=True)
     depends_on = serializers.SerializerMethodField()
     deadline = serializers.DateTimeField(source="task.deadline")
     wages_wait_until = serializers.DateTimeField(source="task.wages_wait_until", allow_null=True)
@@ -64,15 +64,6 @@ class NodeOut(serializers.Serializer[Any]):
     def get_escrow(self, node: Node) -> str:
         """Return what its escrow holds."""
         return "0" if node.task.is_ended else amounts.format(node.task.held)
-
-    def get_lead(self, node: Node) -> str | None:
-        """Return who planned it."""
-        lead = node.task.lead
-        return lead.handle if node.is_told and lead is not None else None
-
-    def get_worker(self, node: Node) -> str | None:
-        worker = node.task.worker
-        return worker.handle if node.is_told and worker is not None else None
 
     def get_depends_on(self, node: Node) -> list[str]:
         return [ids.encode("task", one) for one in node.waits_for]

@@ -1,7 +1,7 @@
 """A tree as it is shown: a task and all below it, how far they are, and what their end waits for.
 
-Whoever may see the task sees the tree. What was agreed in it, and who does what, is told to staff
-and to the sides of a task and of those above it: so the poster of the root reads all (rule 16).
+Whoever may see the task sees the tree. What was agreed in it is told to staff and to the sides of a
+task and of those above it: so the poster of the root reads all (rule 16).
 """
 
 import uuid
@@ -66,13 +66,18 @@ class Node(Place):
     Attributes:
         task: With its poster, lead and worker; without its texts.
         waits_for: The siblings that it depends on, in the order in which they were planned.
-        is_told: Whether the viewer is told what was agreed, and who does it.
+        is_told: Whether the viewer is told what was agreed.
         is_side: Whether the viewer is a side of it or of a task above it, or staff.
     """
 
     waits_for: Sequence[uuid.UUID]
     is_told: bool
     is_side: bool
+
+    @property
+    def lead(self) -> Participant | None:
+        """Return who planned it; None where it is hidden, and of a root."""
+        return self.task.lead if self.is_seen else None
 
 
 @dataclass(frozen=True, slots=True)

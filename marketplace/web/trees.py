@@ -305,7 +305,6 @@ def show(request: HttpRequest, task_id: str) -> HttpResponseBase:
         "task": tree.top.task,
         "drawing": drawing,
         "before": [by_id[one] for one in tree.critical_path[:-1]],
-        "is_told": any(box.node.is_told for box in drawing.boxes),
         "progress": progress_of([node.task for node in tree.nodes]),
         "width": WIDTH,
         "height": HEIGHT,

@@ -171,15 +171,17 @@ def test_the_table_says_what_the_drawing_says() -> None:
     assert re.match("Part e e blocked nobody 1 a lead's wallet 1 (c , d|d , c) ", e)
 
 
-def test_a_stranger_is_not_told_who_works() -> None:
-    task = a_wide_tree()
+def test_everybody_reads_who_works_on_what_staff_do_not_hide() -> None:
+    task, worker = a_wide_tree(), an_agent()
+    (hidden,) = split(task, an_entry("hidden"))
+    held(hidden, worker)
+    hide(hidden)
     assert task.worker is not None
 
-    assert task.worker.handle in text_of(page_of(task, task.poster))
-    for reader in (a_person(), None):
-        said = text_of(page_of(task, reader))
-        assert task.worker.handle not in said
-        assert "Worker" not in said
+    for reader in (task.poster, a_person(), None):
+        assert task.worker.handle in text_of(page_of(task, reader))
+    assert worker.handle in text_of(page_of(task, task.poster))
+    assert worker.handle not in text_of(page_of(task))
 
 
 def test_a_hidden_task_is_drawn_without_its_title_and_without_a_link() -> None:
