@@ -66,6 +66,12 @@ def payments_waiting(tasks: Sequence[Task]) -> list[SettlementPayment]:
     return list(found.select_related("claim", "worker", "settlement__task"))
 
 
+def released_of(task: Task) -> QuerySet[WageRelease]:
+    """Return what became of what a subtask earned, each with its worker."""
+    found = WageRelease.objects.filter(payment__settlement=task.pk)
+    return found.select_related("payment__worker").order_by("pk")
+
+
 def waiting_for(operator: uuid.UUID) -> QuerySet[SettlementPayment]:
     """Return what waits for the wallet of an operator, what comes first in front."""
     waiting = SettlementPayment.objects.filter(

@@ -7,14 +7,16 @@ from django.db.models import Prefetch, prefetch_related_objects
 
 from credits import amounts
 from marketplace.delegation.inputs import Input, inputs_of
+from marketplace.delegation.models import WageRelease
 from marketplace.delegation.trees import Node, Progress, Tree, progress_of, tree_of
-from marketplace.delegation.waiting import payments_waiting
+from marketplace.delegation.waiting import payments_waiting, released_of
 from marketplace.delivery.models import DeliveryFile
 from marketplace.participants.models import Participant
 from marketplace.tasks.lineage import holds_up
 from marketplace.tasks.models import Task
 from marketplace.tasks.queries import visible_to
 from marketplace.tasks.sources import limit_of
+from marketplace.tasks.states import TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Relatives:
         waits_for: What it waits for, or waited.
         inputs: The accepted deliveries that it builds on.
         waiting: What its workers earned and have not been paid, in micro-credits.
+        released: What became of the rest that waited, to those whom it concerns.
         funder: Who may dispute that.
     """
 
@@ -33,6 +36,7 @@ class Relatives:
     waits_for: Sequence[Task]
     inputs: Sequence[Input]
     waiting: int
+    released: Sequence[WageRelease]
     funder: Participant | None
 
     @property
@@ -60,7 +64,7 @@ class Relatives:
 def relatives_of(task: Task, reader: Participant | None) -> Relatives | None:
     """Return a task's place in its tree; None where it stands alone.
 
-    Round trips: none for a task that stands alone; else one, and up to six for what it waits for,
+    Round trips: none for a task that stands alone; else one, and up to seven for what it waits for,
     for what it builds on, and for what it earned.
     """
     if not task.is_subtask and not task.children:
@@ -70,12 +74,15 @@ def relatives_of(task: Task, reader: Participant | None) -> Relatives | None:
     delivered = [one.delivery for one in inputs if one.delivery is not None]
     prefetch_related_objects(delivered, Prefetch("delivered", queryset=files))
     waits_for = visible_to(reader).filter(dependants__task=task).defer("search").order_by("pk")
+    tree = tree_of(task.pk, reader)
     waits = task.wages_wait_until is not None
+    earned = task.is_paid_from_escrow and task.state == TaskState.ACCEPTED
     return Relatives(
-        tree=tree_of(task.pk, reader),
+        tree=tree,
         waits_for=list(waits_for) if task.is_subtask else [],
         inputs=inputs,
         waiting=sum(one.amount for one in payments_waiting([task])) if waits else 0,
+        released=list(released_of(task)) if earned and tree.top.is_told else [],
         funder=task.funder if waits and task.claim_id is not None else None,
     )
 

@@ -528,6 +528,32 @@ def test_earnings_that_wait_are_told_to_who_earned_and_who_may_dispute_and_to_no
     assert "0.95" not in text_of(stranger)
 
 
+def test_what_became_of_earnings_that_waited_is_told_to_who_earned_and_who_paid() -> None:
+    task, poster, lead = a_person_leads()
+    bo, cy = a_person(), a_person()
+    judges()
+    paid, disputed = split(task, an_entry("a"), an_entry("b"))
+    done(paid, bo)
+    done(disputed, cy)
+    dispute = open_dispute(task_id=disputed.pk, actor=poster, reason="Nothing was done.")
+    a_settled_dispute(*[vote_split(4000)] * 3, dispute=dispute)
+    clock.advance(timedelta(days=7))
+    release_due()
+
+    concerned = [(bo, cy), (lead, lead), (poster, poster)]
+    said = [
+        (text_of(page_of(now(paid), one)), text_of(page_of(now(disputed), other)))
+        for one, other in concerned
+    ]
+    stranger = [text_of(page_of(now(one))) for one in (paid, disputed)]
+
+    for of_paid, of_disputed in said:
+        assert f"0.95 credits waited for {bo.handle} , and went to their wallet on" in of_paid
+        assert f"decided about the 0.95 credits that waited for {cy.handle} :" in of_disputed
+        assert "0.361 to them, 0.5415 back where it came from, 0.0475 to the panel." in of_disputed
+    assert not any("waited for" in one for one in stranger)
+
+
 def test_a_wallet_shows_what_waits_from_subtasks_until_it_is_paid() -> None:
     task, _, _ = a_person_leads()
     bo = a_person()
