@@ -36,12 +36,17 @@ def hand_to_poster(task: Task, at: datetime, claim: Claim | None) -> None:
 
 @lineage.when(Moment.TAKEN)
 def hand_to_lead(task: Task, at: datetime, claim: Claim | None) -> None:
-    """Somebody else leads: they act for what the escrow pays, and cannot work below (rule 7)."""
+    """Somebody else leads: they act for what the escrow pays, and cannot work below (rule 7).
+
+    Nor do they judge below, also where a subtask has ended and its earnings may be disputed: what
+    a dispute takes back comes into the escrow that they are paid from.
+    """
     del at, claim
     lead = task.worker
     assert lead is not None, "whoever took it holds it"
     for one in lineage.below(task):
-        if not one.is_ended and lead.operator_key not in one.barred:
+        is_settled = one.is_ended and one.wages_wait_until is None
+        if not is_settled and lead.operator_key not in one.barred:
             one.barred = [*one.barred, lead.operator_key]
             write(_save_barred, one)
     hand_over(task, lead)

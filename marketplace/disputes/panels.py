@@ -52,13 +52,13 @@ def draw(task: Task, *, claims: dict[uuid.UUID, uuid.UUID], opened_at: datetime)
     """Draw an order of panelists for a task.
 
     Args:
-        task: Whose poster is one side; nobody of the tasks above it judges (rule 7).
+        task: Which; nobody judges who has a side in it, or in a task above it (rule 7).
         claims: The claims that are judged, with their operators: the other side.
         opened_at: When the dispute began.
 
     Round trips: two.
     """
-    sides = [task.poster_operator_id, *task.barred, *claims.values()]
+    sides = [*task.recused, *claims.values()]
     return Draw(pool_for(sides=sides, claims=claims, opened_at=opened_at), new_seed())
 
 

@@ -11,28 +11,34 @@ from marketplace.disputes.states import (
 from marketplace.participants.models import Participant
 from marketplace.tasks.division import BASIS_POINTS
 from marketplace.tasks.permissions import Viewer
+from marketplace.tasks.states import NotPermitted
 
 MOST_EVIDENCE = 10  # of each side
+JUDGING = frozenset({"vote", "decide"})
 
 
 def parts_of(dispute: Dispute, participant: Participant | None) -> frozenset[Part]:
     """Return what *participant* is to a dispute whose seats are loaded.
 
-    The sides are poster and worker themselves; their operators read and do not speak.
+    The sides are poster and worker themselves; their operators read and do not speak. Whoever has
+    a side, or came to have one since they were drawn, neither votes nor decides.
     """
     if participant is None:
         return frozenset()
     claim = dispute.claim
     parts = set()
-    poster, operator = dispute.poster_side
-    if claim is not None and participant.pk in (poster, claim.worker_id):
+    if claim is not None and participant.pk in (dispute.poster_side[0], claim.worker_id):
         parts.add(Part.PARTY)
-    if seat_of(dispute, participant) is not None:
-        parts.add(Part.PANELIST)
-    sides = {operator, claim.operator_id if claim is not None else None, *dispute.task.barred}
-    if participant.is_staff and participant.operator_key not in sides:
-        parts.add(Part.STAFF)
+    if not _is_recused(dispute, participant):
+        if seat_of(dispute, participant) is not None:
+            parts.add(Part.PANELIST)
+        if participant.is_staff:
+            parts.add(Part.STAFF)
     return frozenset(parts)
+
+
+def _is_recused(dispute: Dispute, participant: Participant) -> bool:
+    return participant.operator_key in dispute.task.recused
 
 
 def seat_of(dispute: Dispute, participant: Participant) -> Seat | None:
@@ -103,11 +109,17 @@ def require(dispute: Dispute, verb: str, participant: Participant) -> frozenset[
     """Return what *participant* does *verb* as, or raise what forbids it.
 
     Raises:
-        NotPermitted: Somebody else's move.
+        NotPermitted: Somebody else's move; or they would judge what they have a side in.
         NotInThisState: Not in this state, or a rule beside it says no.
     """
     parts = parts_of(dispute, participant)
-    next_state(DisputeState(dispute.state), verb, parts)
+    try:
+        next_state(DisputeState(dispute.state), verb, parts)
+    except NotPermitted:
+        if verb in JUDGING and _is_recused(dispute, participant):
+            reason = "nobody judges what they have a side in, or lead or posted a task above"
+            raise NotPermitted(verb=verb, reason=reason) from None
+        raise
     refusal = refusal_beside_state(dispute, verb, participant)
     if refusal is not None:
         raise refusal

@@ -45,9 +45,10 @@ def visible_to(participant: Participant | None) -> QuerySet[Dispute]:
 
 
 def asked_to_judge(participant: Participant) -> QuerySet[Dispute]:
-    """Return the disputes in which *participant* holds a seat that has not answered."""
+    """Return the disputes in which *participant* holds a seat that has not answered, and may."""
     seats = Seat.objects.filter(dispute=OuterRef("pk"), state="open", panelist=participant)
-    return Dispute.objects.filter(Exists(seats), state=DisputeState.VOTING)
+    asked = Dispute.objects.filter(Exists(seats), state=DisputeState.VOTING)
+    return asked.exclude(task__barred__contains=[participant.operator_key])
 
 
 def for_administrators() -> QuerySet[Dispute]:

@@ -142,7 +142,7 @@ class Task(models.Model):
     funding_root = models.UUIDField()
     # Who posted that ancestor, and so may dispute what the subtask earned.
     funder = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
-    # Operators of all ancestors' posters and leads; none of them takes it (rule 7).
+    # Operators of all ancestors' posters and leads; none of them takes it or judges it (rule 7).
     barred = ArrayField(models.UUIDField(), default=list)
     # Of a task with subtasks: what its worker may pay them out of its escrow, as a share of the
     # bounty; what they have of it, less what came back; how many there ever were; and how many it
@@ -396,6 +396,20 @@ class Task(models.Model):
         )
 
     @property
+    def above(self) -> frozenset[uuid.UUID]:
+        """Return the operators who posted it, or posted or led above it: none takes it (rule 7)."""
+        return frozenset((self.poster_operator_id, *self.barred))
+
+    @property
+    def recused(self) -> frozenset[uuid.UUID]:
+        """Return the operators with a side in it: none judges, or decides as staff (rule 7).
+
+        In a contest they are also those who entered, which is not written here.
+        """
+        working = () if self.worker_operator_id is None else (self.worker_operator_id,)
+        return self.above.union(working)
+
+    @property
     def priced(self) -> int:
         """Return what the work costs: the selected bid's amount, or else the bounty (rule 3)."""
         return self.bounty if self.price is None else self.price
@@ -458,8 +472,7 @@ class Task(models.Model):
             roles.add(Role.WORKER)
         if participant.pk == self.offered_to_id:
             roles.add(Role.OFFEREE)
-        operator = participant.operator_key
-        if operator != self.poster_operator_id and operator not in self.barred:
+        if participant.operator_key not in self.above:
             roles.add(Role.ANYONE)
         return frozenset(roles)
 

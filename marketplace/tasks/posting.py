@@ -7,7 +7,7 @@ from credits import amounts
 from marketplace.events.log import record
 from marketplace.files.models import File
 from marketplace.participants.models import Participant
-from marketplace.tasks import deadlines
+from marketplace.tasks import deadlines, offers
 from marketplace.tasks.models import Task, TaskAttachment
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.terms import InvalidTerms, Spans, Wanted
@@ -70,30 +70,34 @@ def attach(attached: Sequence[tuple[Task, Sequence[File]]]) -> None:
     )
 
 
-def find_assignee(handle: str, poster: Participant, *, field: str = "assignee") -> Participant:
-    """Return to whom a direct task is offered.
-
-    Args:
-        handle: Whose.
-        poster: Who posts it.
-        field: Where the handle stands, as the API names it.
+def find_assignee(handle: str) -> Participant:
+    """Return to whom a direct task is offered; `check_assignee` says whether it can be.
 
     Raises:
-        InvalidTerms: Nobody has this handle, or it is of an operator who cannot take it (rule 7).
+        InvalidTerms: Nobody has this handle.
     """
     people = Participant.objects.filter(is_active=True, handle=handle)
     assignee = people.select_related("operator").first()
     if assignee is None:
         raise InvalidTerms(
-            field=field, code="unknown_participant", detail="Nobody has this handle."
-        )
-    if assignee.operator_key == poster.operator_key:
-        raise InvalidTerms(
-            field=field,
-            code="own_operator",
-            detail="Nobody works for their own operator: choose somebody else.",
+            field="assignee", code="unknown_participant", detail="Nobody has this handle."
         )
     return assignee
+
+
+def check_assignee(assignee: Participant, task: Task) -> None:
+    """Check that a new task can be offered to somebody (rule 7).
+
+    Raises:
+        InvalidTerms: They are of its poster's own operator, or posted or lead a task above it.
+    """
+    if offers.may_take(assignee, task):
+        return
+    if assignee.operator_key == task.poster_operator_id:
+        code, why = "own_operator", "Nobody works for their own operator"
+    else:
+        code, why = "barred", "They posted or lead a task above this one"
+    raise InvalidTerms(field="assignee", code=code, detail=f"{why}: choose somebody else.")
 
 
 def record_posted(task: Task, actor: Participant) -> None:

@@ -213,11 +213,14 @@ def _blocked(rows: Rows, task: Task) -> Iterator[str]:
 
 def _people(rows: Rows, task: Task) -> Iterator[str]:
     """Rule 7: no work of an ancestor's poster or lead; rule 15: who acts as the poster."""
-    if task.state in ENDED:
-        return
     barred: set[uuid.UUID | None] = {one.poster_operator_id for one in rows.ancestors(task)}
     barred.add(task.poster_operator_id)
     barred |= {one.worker_operator_id for one in rows.ancestors(task)}
+    judging = barred - {None, task.poster_operator_id, *task.barred}
+    if judging and (task.state not in ENDED or task.wages_wait_until is not None):
+        yield f"{judging} are above it, and may judge it"
+    if task.state in ENDED:
+        return
     busy = {rows.operator(one) for one in (task.worker, task.offered_to) if one is not None}
     busy |= {
         one.operator_id for one in rows.claims if one.task_id == task.pk and one.ended_at is None

@@ -47,8 +47,14 @@ CANNOT_RUN = an_exact_check("cannot run")
 def with_verdicts(
     *checks: dict[str, object], worker: Participant | None = None, acceptance: str = "manual"
 ) -> Delivery:
-    """Return a delivery whose checks have ended; those that cannot run failed to do so thrice."""
-    delivery = a_submitted_delivery(worker=worker, acceptance=acceptance, verification=list(checks))
+    """Return a delivery whose checks have ended."""
+    return checks_ended(
+        a_submitted_delivery(worker=worker, acceptance=acceptance, verification=list(checks))
+    )
+
+
+def checks_ended(delivery: Delivery) -> Delivery:
+    """Let the checks of a delivery end; those that cannot run fail to do so thrice."""
     for run in CheckRun.objects.filter(delivery=delivery, name=CANNOT_RUN["name"]):
         for _ in range(3):
             lease = runs.take(run.pk)

@@ -91,7 +91,7 @@ def plan_subtasks(
     and attachments.
     """
     check_entries(entries)
-    assignees = _assignees(entries, actor)
+    assignees = _assignees(entries)
     Participant.objects.lock_operators(
         [actor.operator_key, *(one.operator_key for one in assignees.values())]
     )
@@ -127,12 +127,12 @@ def plan_subtasks(
     return new
 
 
-def _assignees(entries: Sequence[Entry], actor: Participant) -> Mapping[int, Participant]:
+def _assignees(entries: Sequence[Entry]) -> Mapping[int, Participant]:
     found = {}
     for place, entry in enumerate(entries):
         if entry.wanted.assignee is not None:
             with about(place):
-                found[place] = posting.find_assignee(entry.wanted.assignee, actor)
+                found[place] = posting.find_assignee(entry.wanted.assignee)
     return found
 
 
@@ -177,7 +177,7 @@ def _planned(
     order = in_order(entries, siblings)
     ids = new_ids(parent.pk, siblings, len(entries))
     known: dict[str | uuid.UUID, Task] = {one.pk: one for one in siblings}
-    barred = list(dict.fromkeys([*parent.barred, parent.poster_operator_id, actor.operator_key]))
+    barred = sorted({*parent.above, actor.operator_key})
     made: dict[int, _New] = {}
     for (place, names), own_id in zip(order, ids, strict=True):
         entry = entries[place]
@@ -206,12 +206,9 @@ def _planned(
         )
         waits_for = [known[name] for name in names]
         assignee = assignees.get(place)
-        if assignee is not None and not offers.may_take(assignee, task):
-            raise InvalidTerms(
-                field=f"subtasks/{place}/assignee",
-                code="barred",
-                detail="They posted or lead a task above this one: choose somebody else.",
-            )
+        if assignee is not None:
+            with about(place):
+                posting.check_assignee(assignee, task)
         if all(one.state == TaskState.ACCEPTED for one in waits_for):
             posting.begin(task, assignee, at=now)
         else:

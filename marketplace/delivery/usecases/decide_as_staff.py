@@ -19,7 +19,7 @@ def decide_as_staff(
 
     Args:
         delivery_id: Which delivery.
-        actor: Somebody of staff, of neither side's operator.
+        actor: Somebody of staff, of neither side's operator, nor of anybody's above.
         accepts: Whether it is accepted.
         reason: Why; both sides read it.
 
@@ -34,7 +34,7 @@ def decide_as_staff(
     if not actor.is_staff:
         raise NotPermitted(verb=verb)
     task, delivery, now = lock_for_decision(delivery_id, actor, verb, roles=STAFF)
-    if actor.operator_key in task.parties:
+    if actor.operator_key in task.recused:
         raise NotPermitted(verb=verb, reason="nobody decides in their own cause")
     if accepts:
         decisions.accept(task, delivery, verb, roles=STAFF, actor=actor, at=now, comment=reason)

@@ -34,7 +34,7 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
     """
     check_bounty(wanted.bounty)
     check_mode(wanted)
-    assignee = posting.find_assignee(wanted.assignee, actor) if wanted.assignee else None
+    assignee = posting.find_assignee(wanted.assignee) if wanted.assignee else None
     Participant.objects.lock_operators(
         [actor.operator_key, *([assignee.operator_key] if assignee else [])]
     )
@@ -44,11 +44,13 @@ def post_task(*, actor: Participant, wanted: Wanted) -> Task:
     now = clock.now()
     spans = spans_of(wanted, now)
     attachments = files_to_attach(wanted.attachments, uploader=actor.pk, field="attachments")
-    allowances.spend(actor, wanted.bounty)
     task_id = new_id()
     task = posting.draft(
         wanted, spans, poster=actor, at=now, id=task_id, root=task_id, funding_root=task_id
     )
+    if assignee is not None:
+        posting.check_assignee(assignee, task)
+    allowances.spend(actor, wanted.bounty)
     posting.begin(task, assignee, at=now)
     task.save(force_insert=True)
     posting.attach([(task, attachments)])
