@@ -8,11 +8,13 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from django.db import connection
 
 from marketplace.delegation.models import Dependency
 from marketplace.disputes.models import Dispute, Seat
+from marketplace.foundation.ids import encode
 from marketplace.participants.models import Participant
 from marketplace.reuse.models import Use
 from marketplace.tasks.models import Claim, Settlement, SettlementPayment, Task
@@ -25,6 +27,25 @@ GRANT = 100_000_000
 ESCROWS = """
 SELECT reference, balance, closed_at IS NOT NULL FROM credits_account
 WHERE kind = 'escrow' AND reference = ANY(%s)
+"""
+
+POSTED = """
+SELECT coalesce(sum(amount) FILTER (WHERE NOT ends AND is_ours), 0),
+       coalesce(sum(amount) FILTER (WHERE ends AND kind = 'fees'), 0),
+       coalesce(sum(amount) FILTER (WHERE ends AND kind IN ('wallet', 'pending')), 0)
+FROM (
+    SELECT amount, account.kind, posting.reference = ANY(%(ends)s) AS ends,
+           account.kind = 'escrow' AND account.reference = ANY(%(escrows)s) AS is_ours
+    FROM credits_entry entry
+    JOIN credits_posting posting ON posting.id = entry.posting_id
+    JOIN credits_account account ON account.id = entry.account_id
+    WHERE posting.reference = ANY(%(ends)s)
+       OR posting.id IN (
+           SELECT posting_id FROM credits_entry
+           JOIN credits_account ON id = account_id AND kind = 'escrow'
+           WHERE reference = ANY(%(escrows)s)
+       )
+) entries
 """
 
 
@@ -118,12 +139,28 @@ def _waits_for(parent: Task, child: Task) -> bool:
 def wrong_now(root: uuid.UUID) -> list[str]:
     """Return what is wrong with a tree at any moment."""
     rows = rows_of(root)
-    return [
+    wrong = [
         f"{_name(rows, task)}: {said}"
         for task in rows.tasks.values()
         for look in (_counts, _money, _states, _people, _clocks)
         for said in look(rows, task)
     ]
+    if rows.tasks[root].state in ENDED:
+        wrong += _left_open(rows)
+    return wrong
+
+
+def _left_open(rows: Rows) -> Iterator[str]:
+    """When the root has ended every escrow is empty, but those that a former lead's wallet pays."""
+    for task in rows.tasks.values():
+        held, _ = rows.escrows[task.public_id]
+        way = [task, *rows.ancestors(task)]
+        forsaken = any(
+            part.source == "wallet" and part.lead_claim_id != above.claim_id
+            for part, above in pairwise(way)
+        )
+        if held and not forsaken:
+            yield f"{_name(rows, task)} holds {held}, and the root has ended"
 
 
 def _name(rows: Rows, task: Task) -> str:
@@ -292,34 +329,78 @@ def wrong_at_the_end(
 
 
 def _sums(rows: Rows) -> Iterator[str]:
-    """Rule 3, for each task whose money came out of a wallet: what it paid and what came back."""
+    """Rule 3: each bounty that came out of a wallet is what was paid of it, to the micro-credit.
+
+    What was paid is told by the settlements, kind by kind, and found again in the ledger.
+    """
     for task in rows.tasks.values():
         end = rows.settlements.get(task.pk)
         if end is None:
             continue
         if task.funding_root == task.pk:
-            paid_from = [
-                rows.settlements[one.pk]
-                for one in rows.tasks.values()
-                if one.funding_root == task.pk and one.pk in rows.settlements
-            ]
-            spent = sum(
-                one.fee + one.wages + one.royalties + one.compensation + one.panel
-                for one in paid_from
-            )
-            spent -= sum(
-                amount
-                for home, _, amount in rows.landed()
-                if home is not None and home.funding_root == task.pk
-            )
-            if end.bounty != spent + end.refund:
-                yield f"{_name(rows, task)} cost {end.bounty}, and {spent} + {end.refund} is found"
-        parts = sum(
+            chain = [one for one in rows.tasks.values() if one.funding_root == task.pk]
+            parts = _parts(rows, chain)
+            if end.bounty != parts.total():
+                yield f"{_name(rows, task)} cost {end.bounty}, and {dict(parts)} is found"
+            posted = _posted(rows, chain)
+            people = parts.total() - parts["fee"]
+            if (posted.paid_in, posted.fees, posted.people) != (end.bounty, parts["fee"], people):
+                yield f"{_name(rows, task)}: {dict(parts)} was settled, and {posted} posted"
+        paid = sum(
             _spent(rows, one) for one in rows.children.get(task.pk, []) if one.source == "escrow"
         )
-        parts -= sum(amount for home, _, amount in rows.landed() if home is task)
-        if end.subtasks != parts:
-            yield f"{_name(rows, task)} says {end.subtasks} for subtasks, which took {parts}"
+        paid -= sum(amount for home, _, amount in rows.landed() if home is task)
+        if end.subtasks != paid:
+            yield f"{_name(rows, task)} says {end.subtasks} for subtasks, which took {paid}"
+
+
+def _parts(rows: Rows, chain: Sequence[Task]) -> Counter[str]:
+    """Return what became of a bounty over all tasks that it paid for, the first one first.
+
+    Workers have what was released to them; what a dispute took of it is the panel's, or went back.
+    """
+    found: Counter[str] = Counter()
+    for end in (rows.settlements[one.pk] for one in chain if one.pk in rows.settlements):
+        found["fee"] += end.fee
+        found["workers"] += end.wages
+        found["reuse"] += end.royalties
+        found["compensation"] += end.compensation
+        found["panel"] += end.panel
+    for payment in rows.payments:
+        release = getattr(payment, "release", None)
+        if release is not None and rows.tasks[payment.settlement_id] in chain:
+            found["workers"] -= release.panel + release.returned
+            found["panel"] += release.panel
+    found["refund"] = rows.settlements[chain[0].pk].refund
+    found["refund"] += sum(
+        amount for home, whence, amount in rows.landed() if home is None and whence in chain
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What the ledger says of the escrows of one bounty, in micro-credits.
+
+    Attributes:
+        paid_in: What came into them, less what a lower bounty took out again.
+        fees: What the market had of them.
+        people: What wallets had, and accounts of what is pending.
+    """
+
+    paid_in: int
+    fees: int
+    people: int
+
+
+def _posted(rows: Rows, chain: Sequence[Task]) -> Posted:
+    escrows = [one.public_id for one in chain]
+    paid = [one for one in rows.payments if rows.tasks[one.settlement_id] in chain]
+    ends = [f"end:{one}" for one in escrows]
+    ends += [f"wages:{encode('claim', one.claim_id)}" for one in paid]
+    with connection.cursor() as cursor:
+        cursor.execute(POSTED, {"escrows": escrows, "ends": ends})
+        return Posted(*map(int, cursor.fetchone()))
 
 
 def _wages(rows: Rows) -> Iterator[str]:

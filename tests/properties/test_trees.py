@@ -21,7 +21,17 @@ pytestmark = pytest.mark.django_db
 EXAMPLES = int(os.environ.get("HANSA_TREE_EXAMPLES", "6"))
 MOVES = 45
 
+MANY = 300  # trees, among which everything happens
+# What may become of a task, and is to happen on top, in between and below.
+OUTCOMES = {"accept", "reject", "abandon", "cancel", "dispute", "dispute_earnings"}
+ENDS = {
+    f"{place} {state}"
+    for place in ("root", "node", "leaf")
+    for state in ("accepted", "cancelled", "expired")
+}
+
 made: Counter[str] = Counter()
+ends: Counter[str] = Counter()
 
 
 def a_tree_lives(chance: Random) -> None:
@@ -42,7 +52,10 @@ def a_tree_lives(chance: Random) -> None:
     assert wrong_at_the_end(life.root, life.people, life.wealth) == [], said
     made.update(life.made)
     made["trees"] += 1
-    made["tasks"] += Task.objects.filter(root=life.root).count()
+    tasks = Task.objects.filter(root=life.root).values_list("depth", "children", "state")
+    for depth, children, state in tasks:
+        made["tasks"] += 1
+        ends[f"{'root' if not depth else 'node' if children else 'leaf'} {state}"] += 1
 
 
 def test_every_credit_of_a_tree_is_found_whatever_anybody_does(
@@ -59,4 +72,7 @@ def test_every_credit_of_a_tree_is_found_whatever_anybody_does(
         )(given(st.randoms(use_true_random=True))(a_tree_lives))()
 
     with capsys.disabled():
-        print(f"\n{dict(sorted(made.items()))}")  # noqa: T201 - the figures of a large run
+        print(f"\n{dict(sorted((made + ends).items()))}")  # noqa: T201 - the figures of a large run
+    if EXAMPLES >= MANY:
+        assert OUTCOMES - made.keys() == set()
+        assert ENDS - ends.keys() == set()
