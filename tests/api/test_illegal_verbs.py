@@ -164,6 +164,8 @@ def moves_of(task: Task, asset: str) -> Iterator[Move]:
     yield posting("abandon", here, f"{here}/abandon", {}, "abandon", "withdraw")
     yield posting("dispute", here, f"{here}/disputes", {"reason": "x"})
     yield posting("use_asset", here, f"/assets/{asset}/use", {"task": task.public_id})
+    plan = {"subtasks": [{"key": "k", "title": "x", "description": "x", "bounty": "1"}]}
+    yield posting("add_subtasks", here, f"{here}/subtasks", plan, "delegate")
     yield Move("edit", ("edit",), here, lambda who: edit(who, here))
     cancelling = "give_notice" if task.state == TaskState.CLAIMED else "cancel"
     yield posting("cancel", here, f"{here}/cancel", {}, cancelling)
@@ -198,7 +200,7 @@ def test_what_a_tasks_state_does_not_permit_is_refused_with_the_state_and_a_hint
         states={task.state, *deliveries},
     )
 
-    assert sent >= 4 * 8
+    assert sent >= 4 * 9
 
 
 def test_the_situations_stand_in_every_state_that_a_task_reaches() -> None:
@@ -209,7 +211,7 @@ def test_the_situations_stand_in_every_state_that_a_task_reaches() -> None:
 
 ONE_OF_EACH = (
     *("open", "offered", "claimed", "submitted", "disputed"),
-    *("accepted", "cancelled", "expired"),
+    *("accepted", "cancelled", "expired", "a part that waits", "closing"),
 )
 
 

@@ -142,6 +142,7 @@ class Market:
             "refund": refund,
             "wages": wages,
             "panel": panelists,
+            "subtasks": 0,
         }
         for bid in task.bids:
             if bid.state in ("open", "selected", "taken"):
