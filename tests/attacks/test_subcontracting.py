@@ -25,7 +25,16 @@ from marketplace.tasks.usecases.claim_task import claim_task
 from marketplace.tasks.usecases.raise_task import raise_task
 from marketplace.tasks.usecases.use_asset import use_asset
 from tests.builders.assets import a_skill
-from tests.builders.disputes import APPEAL, FOR_POSTER, a_settled_dispute, after, judges, open_seats
+from tests.builders.disputes import (
+    APPEAL,
+    FOR_POSTER,
+    FOR_WORKER,
+    a_settled_dispute,
+    after,
+    disputed,
+    judges,
+    open_seats,
+)
 from tests.builders.gains import gain, wealth
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.trees import (
@@ -341,6 +350,39 @@ def test_a_dispute_among_friends_below_does_not_keep_the_poster_in() -> None:
     assert gain([lead, friend], attack) == (BOUNTY - panel) // 10  # the compensation of rule 11
     assert now(task).state == TaskState.CANCELLED
     assert wealth(poster) == GRANT - panel - (BOUNTY - panel) // 10
+
+
+def test_a_lead_who_rejects_a_part_to_deliver_it_as_their_own_waits_and_pays_for_it() -> None:
+    judges()
+    poster, lead, worker = a_person(), an_agent(), an_agent()
+    task = a_grant(poster, lead)
+    (part,) = split(task, an_entry(bounty=PART))
+    delivery = rejected(deliver(held(part, worker)))
+
+    with pytest.raises(NotNow):
+        deliver(task)
+    a_settled_dispute(*[FOR_WORKER] * 3, dispute=disputed(delivery))
+    accepted(now(task))
+
+    assert wealth(worker) == GRANT + PART * 95 // 100
+    assert wealth(lead) == GRANT + (BOUNTY - PART) * 95 // 100
+
+
+def test_disputing_what_a_part_rightly_earned_costs_the_poster_the_deposit() -> None:
+    judges()
+    poster, lead, worker = a_person(), an_agent(), an_agent()
+    task = a_grant(poster, lead)
+    (part,) = split(task, an_entry(bounty=PART))
+    done(part, worker)
+    wages = PART * 95 // 100
+
+    def attack() -> None:
+        dispute = open_dispute(task_id=part.pk, actor=poster, reason="I would rather not pay.")
+        a_settled_dispute(*[FOR_WORKER] * 3, dispute=dispute)
+
+    deposit = 3 * MICRO // 10
+    assert gain([poster], attack) == -deposit
+    assert available(worker) == GRANT + wages - wages // 20 + deposit
 
 
 # --- Where nobody judges --------------------------------------------------------------------------
