@@ -204,8 +204,7 @@ def draft_of(*, task_id: uuid.UUID, actor: Participant, name: str | None = None)
     """
     task = visible_to(actor).get(pk=task_id)
     root = task if task.pk == task.root else Task.objects.get(pk=task.root)
-    sides = {root.poster_id, root.poster_operator_id, task.worker_id, task.worker_operator_id}
-    if actor.pk not in sides:
+    if not may_draft(task, root, actor):
         raise Task.DoesNotExist
     if task.state != TaskState.ACCEPTED:
         raise NoWorkflow(f"the task is {task.state}, and only an accepted one shows what works")
@@ -224,6 +223,16 @@ def draft_of(*, task_id: uuid.UUID, actor: Participant, name: str | None = None)
         name=asset,
         source_task=task.public_id,
         left_out=tuple(sorted({one.asset for all_of in used.values() for one in all_of} - named)),
+    )
+
+
+def may_draft(task: Task, root: Task, actor: Participant) -> bool:
+    """Say whether how a task was split is *actor*'s to keep."""
+    return actor.pk in (
+        root.poster_id,
+        root.poster_operator_id,
+        task.worker_id,
+        task.worker_operator_id,
     )
 
 

@@ -1,6 +1,8 @@
 """Assets: searching, reading, using and publishing them."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import login_required
@@ -10,9 +12,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from assets import catalog, graph
+from assets import blobs, catalog, graph
 from assets.models import Kind, Version
-from assets.workflows import Workflow
+from assets.workflows import WORKFLOW_FILE, Workflow
 from credits import amounts
 from marketplace.api.assets import (
     BEST,
@@ -23,7 +25,9 @@ from marketplace.api.assets import (
     unpacked,
 )
 from marketplace.api.paging import Key, paginate, whole
-from marketplace.delegation.workflows import NotAWorkflow, workflow_of
+from marketplace.api.workflows import FIRST_DRAFT
+from marketplace.delegation.workflows import Draft, NotAWorkflow, workflow_of
+from marketplace.files.models import File
 from marketplace.foundation import ids
 from marketplace.participants.models import Participant
 from marketplace.reuse import browsing
@@ -35,7 +39,7 @@ from marketplace.reuse.prices import (
     prices_of,
     require_files,
 )
-from marketplace.reuse.usecases.publish_asset import Publication, publish_asset
+from marketplace.reuse.usecases.publish_asset import Publication, bundle_limits, publish_asset
 from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.usecases.use_asset import use_asset
@@ -47,6 +51,7 @@ from marketplace.web.pages import actor_of, page, viewer_of
 INTRODUCTIONS = ("SKILL.md", "README.md")
 INTRODUCTION_BYTES = 200_000
 VERSIONS_SHOWN = 100
+PREFILLED = ("draft", "kind", "name", "version", "source_task")
 
 
 class AssetFilters(CallForm):
@@ -254,12 +259,17 @@ class PublishForm(MoveForm):
     source_task = forms.CharField(
         required=False, label="Came out of the task", help_text="Its id: task_…"
     )
+    draft = forms.CharField(required=False, widget=forms.HiddenInput)  # id of a saved workflow
 
     publication: Publication
 
     def __init__(self, *args: Any, author: Participant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.author = author
+        self.saved = _saved(author, str(self["draft"].value() or ""))
+        if self.saved is not None:
+            self.fields["bundle"].required = False
+            self.fields["bundle"].help_text = "Left out, what you saved is published as it is."
 
     def body(self) -> dict[str, Any]:
         body = super().body()
@@ -269,8 +279,22 @@ class PublishForm(MoveForm):
 
     def prepare(self) -> None:
         """Unpack the bundle and store its files, before the transaction."""
-        files = unpacked(self.cleaned_data["bundle"])
+        bundle = self.cleaned_data["bundle"]
+        if bundle is None and self.saved is not None:
+            with blobs.open_blob(self.saved.sha256) as content:
+                files: Mapping[str, bytes] = {WORKFLOW_FILE: content.read()}
+        else:
+            files = unpacked(bundle)
         self.publication = publication_of(self.author, self.given, files)
+
+
+def _saved(author: Participant, file_id: str) -> File | None:
+    """Return the workflow that somebody saved and is about to publish."""
+    if not file_id:
+        return None
+    files = File.objects.filter(uploader=author, name=WORKFLOW_FILE)
+    most = bundle_limits().file_bytes
+    return files.filter(pk=ids.decode("file", file_id), size__lte=most).first()
 
 
 def _dependency(line: str) -> dict[str, str]:
@@ -278,11 +302,24 @@ def _dependency(line: str) -> dict[str, str]:
     return {"asset": asset, "constraint": constraint.strip() or "*"}
 
 
+def publishing(draft: Draft, file: File, source_task: str) -> str:
+    """Return the address at which a workflow that was saved is published."""
+    said = {
+        "draft": file.public_id,
+        "kind": Kind.WORKFLOW.value,
+        "name": draft.name,
+        "version": FIRST_DRAFT,
+        "source_task": source_task,
+    }
+    return f"{reverse('publish_asset')}?{urlencode(said)}"
+
+
 @page
 @login_required
 def publish(request: HttpRequest) -> HttpResponseBase:
     """Publish an asset, or a new version of one's own."""
-    form = PublishForm(author=actor_of(request))
+    initial = {name: request.GET[name] for name in PREFILLED if name in request.GET}
+    form = PublishForm(author=actor_of(request), initial=initial)
     if request.method == "POST":
         form = PublishForm(request.POST, request.FILES, author=actor_of(request))
         done = attempt(request, form, lambda: _publish(request, form))

@@ -31,10 +31,13 @@ from marketplace.api.tasks import (
     final_settlement,
     projected_settlement,
 )
+from marketplace.api.workflows import SaveWorkflowIn
 from marketplace.delegation.inputs import parts_of
 from marketplace.delegation.price_chain import may_read
 from marketplace.delegation.trees import Tree
+from marketplace.delegation.usecases.save_workflow import save_workflow
 from marketplace.delegation.waiting import payments_waiting
+from marketplace.delegation.workflows import MOST_STEPS, draft_of, may_draft
 from marketplace.delivery import contests
 from marketplace.delivery.models import Delivery
 from marketplace.delivery.queries import as_shown as deliveries_as_shown
@@ -58,6 +61,7 @@ from marketplace.tasks.models import Bid, Mode, Task
 from marketplace.tasks.permissions import Viewer, permitted_verbs
 from marketplace.tasks.queries import (
     as_shown,
+    may_name_source,
     settlement_of,
     viewer,
     visible_to,
@@ -73,6 +77,7 @@ from marketplace.tasks.usecases.place_bid import place_bid
 from marketplace.tasks.usecases.raise_task import raise_task
 from marketplace.tasks.usecases.select_bid import select_bid
 from marketplace.tasks.usecases.withdraw_bid import withdraw_bid
+from marketplace.web.assets import publishing
 from marketplace.web.calls import (
     Amount,
     Done,
@@ -88,7 +93,7 @@ from marketplace.web.calls import (
     upload,
 )
 from marketplace.web.pages import actor_of, page, viewer_of
-from marketplace.web.relatives import delegable, relatives_of
+from marketplace.web.relatives import Relatives, delegable, relatives_of
 from marketplace.web.templatetags.market import percent, span
 from marketplace.web.thread import ON_TASK_PAGE, talk
 from marketplace.web.trees import chain_tables, title_in
@@ -126,6 +131,10 @@ class TaskMove(MoveForm):
     def play(self, actor: Participant, task: Task) -> str:
         """Make the move and return what to say about it."""
         raise NotImplementedError
+
+    def leads_to(self, task: Task) -> str:
+        """Return the address of what the move leads to."""
+        return reverse("task", args=[task.public_id])
 
 
 class ClaimForm(TaskMove):
@@ -512,6 +521,33 @@ class DisputeForm(TaskMove):
         return "The dispute is open. Hand in your evidence."
 
 
+class SaveWorkflowForm(TaskMove):
+    """Keeping how the task was split."""
+
+    call, action = SaveWorkflowIn, "save_workflow"
+    heading, button = "Save as a workflow", "Save the workflow"
+    consequence = (
+        "Its accepted subtasks become steps, with their shares of the price and the assets that"
+        " helped. Nothing is published yet: you see what was saved first."
+    )
+
+    name = forms.CharField(
+        required=False, help_text="What the asset is to be called; as the task if left out."
+    )
+    address: str
+
+    def play(self, actor: Participant, task: Task) -> str:
+        draft = draft_of(task_id=task.pk, actor=actor, name=self.given.get("name"))
+        file = save_workflow(actor=actor, draft=draft)
+        source_task = draft.source_task if may_name_source(actor, task.pk) else ""
+        self.address = publishing(draft, file, source_task)
+        left_out = f" It does not name {', '.join(draft.left_out)}." if draft.left_out else ""
+        return f"Saved.{left_out}"
+
+    def leads_to(self, task: Task) -> str:
+        return self.address
+
+
 class RateForm(_Decision):
     """Rating the other side."""
 
@@ -623,6 +659,7 @@ MOVES: Mapping[str, type[TaskMove]] = {
         WithdrawForm,
         RateForm,
         DisputeForm,
+        SaveWorkflowForm,
     )
 }
 
@@ -672,7 +709,7 @@ def _shown(form: TaskMove, task: Task) -> TaskMove:
 
 def _play(request: HttpRequest, form: TaskMove, task: Task) -> Done:
     message = form.play(actor_of(request), task)
-    return Done(reverse("task", args=[task.public_id]), message)
+    return Done(form.leads_to(task), message)
 
 
 # --- What the page shows -------------------------------------------------------------------------
@@ -703,7 +740,7 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
             task.poster_operator_id
         ].as_poster,
         "talk": talk(task, looking.participant, {"limit": ON_TASK_PAGE}),
-        "moves": _forms(verbs, task, sent),
+        "moves": _forms(verbs | _beside(task, looking.participant, relatives), task, sent),
         "obstacle": _obstacle(task, looking, verbs),
         "bids": _bids(task, looking, sent),
         "may_edit": "edit" in verbs,
@@ -718,6 +755,16 @@ def _context(request: HttpRequest, task: Task, sent: TaskMove | None) -> dict[st
         "compensation": share_down(task.payable, task.compensation_bps),
         "settlement": _settlement(task, looking, relatives.tree if relatives else None),
     }
+
+
+def _beside(task: Task, asking: Participant | None, relatives: Relatives | None) -> frozenset[str]:
+    """Return the moves that somebody has beside those of the state table."""
+    if asking is None or relatives is None or task.state != TaskState.ACCEPTED:
+        return frozenset()
+    root = relatives.tree.above[0].task if relatives.tree.above else task
+    steps = sum(one.is_seen and one.task.state == TaskState.ACCEPTED for one in relatives.subtasks)
+    may_save = 1 <= steps <= MOST_STEPS and may_draft(task, root, asking)
+    return frozenset({SaveWorkflowForm.action}) if may_save else frozenset()
 
 
 def _dispute(task: Task, looking: Viewer) -> Dispute | None:

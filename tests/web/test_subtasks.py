@@ -34,6 +34,7 @@ from tests.builders.trees import (
 )
 from tests.builders.work import (
     Said,
+    a_claimed_task,
     a_task,
     an_exact_check,
     available,
@@ -269,7 +270,7 @@ def test_nothing_is_tried_of_a_plan_for_a_task_that_is_not_held_any_more(
 ) -> None:
     task, _, lead = a_person_leads()
     tried: list[object] = []
-    monkeypatch.setattr(runs, "can_decide", lambda parsed: tried.append(parsed) or True)
+    monkeypatch.setattr(runs, "can_decide", tried.append)
     check = json.dumps([an_exact_check()])
     abandon_task(task_id=task.pk, actor=lead)
 
@@ -656,3 +657,77 @@ def test_a_limit_for_subtasks_is_posted_in_per_cent() -> None:
 
     assert posted.status_code == 302
     assert Task.objects.get(poster=ada).delegation_bps == 1250
+
+
+# --- Saving a workflow ----------------------------------------------------------------------------
+
+
+def test_an_accepted_task_is_saved_as_a_workflow_and_published_from_its_page() -> None:
+    task, poster, _ = a_person_leads(title="Price list of a shop")
+    first, second = split(task, an_entry("read"), an_entry("table", depends_on=("read",)))
+    done(first)
+    done(now(second))
+    accepted(now(task))
+    client = signed_in(poster)
+
+    saved = move(task, poster, "save_workflow", name="price-lists")
+    form = client.get(saved["Location"])
+    (file,) = [link for link in links_of(form) if link.endswith("/content")]
+    typed = {one: value_of(form, one) for one in ("draft", "name", "version", "source_task")}
+    published = client.post("/assets/new", {"kind": "workflow", **typed})
+
+    steps = json.loads(download(client, file))["steps"]
+    assert [(one["key"], one["share"]) for one in steps] == [("read", "0.5"), ("table", "0.5")]
+    assert (typed["name"], typed["source_task"]) == ("price-lists", task.public_id)
+    assert published["Location"] == f"/assets/{poster.handle}/price-lists/0.1.0"
+    assert "Part table" in text_of(client.get(published["Location"]))
+
+
+def test_a_workflow_is_offered_to_those_whose_it_is_once_the_whole_is_accepted() -> None:
+    task, poster, lead = a_person_leads(deadline=clock.now() + timedelta(days=60))
+    bo, alone = a_person(), accepted(a_claimed_task())
+    (part,) = split(task, an_entry("a", bounty=3 * MICRO, delegation_bps=10_000))
+    (deep,) = split(held(part, bo), an_entry("deep"))
+    done(deep)
+
+    early = offered(page_of(now(part), bo))
+    accepted(now(part))
+    accepted(now(task))
+
+    def may_save(one: Task, reader: Participant | None) -> bool:
+        return "save_workflow" in offered(page_of(now(one), reader))
+
+    assert "save_workflow" not in early
+    assert [may_save(task, one) for one in (poster, lead, bo, None)] == [True, True, False, False]
+    assert [may_save(part, one) for one in (poster, bo, lead)] == [True, True, False]
+    assert not may_save(deep, lead)
+    assert not may_save(alone, alone.poster)
+
+
+def test_the_poster_of_the_root_names_no_task_of_others_as_the_source_of_a_workflow() -> None:
+    task, poster, _ = a_person_leads(deadline=clock.now() + timedelta(days=60))
+    (part,) = split(task, an_entry("a", bounty=3 * MICRO, delegation_bps=10_000))
+    (deep,) = split(held(part), an_entry("deep"))
+    done(deep)
+    accepted(now(part))
+    client = signed_in(poster)
+
+    form = client.get(move(part, poster, "save_workflow")["Location"])
+    typed = {one: value_of(form, one) for one in ("draft", "name", "version")}
+
+    assert part.public_id not in form.content.decode()
+    assert client.post("/assets/new", {"kind": "workflow", **typed}).status_code == 302
+
+
+def test_what_somebody_else_saved_is_nobodys_to_publish() -> None:
+    task, poster, _ = a_person_leads()
+    (part,) = split(task)
+    done(part)
+    accepted(now(task))
+    saved = move(task, poster, "save_workflow")["Location"]
+    draft = value_of(signed_in(poster).get(saved), "draft")
+
+    answer = signed_in(a_person()).post("/assets/new", {"draft": draft, "name": "mine"})
+
+    assert answer.status_code == 400
+    assert "This field is required" in text_of(answer)
