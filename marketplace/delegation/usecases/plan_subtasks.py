@@ -200,6 +200,7 @@ def _planned(
             key=entry.key,
             depth=parent.depth + 1,
             source=entry.source,
+            charged=entry.wanted.bounty if from_escrow else 0,
             funding_root=parent.funding_root if from_escrow else own_id,
             funder=(parent.funder or parent.poster) if from_escrow else None,
             barred=barred,
