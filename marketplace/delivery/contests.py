@@ -171,7 +171,7 @@ def award(
         raise refused
     second = _second(task, entry, runner_up)
     tell = _entrants(task)
-    entry.save(update_fields=entry.note_decision(verb, at_stake=task.payable, at=at))
+    entry.save(update_fields=entry.note_decision(verb, task=task, at_stake=task.payable, at=at))
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_contest_won(
         task, entry.claim, second.claim if second is not None else None, at=at, voters=voters
@@ -209,7 +209,7 @@ def share(task: Task, verb: str, *, roles: frozenset[Role], at: datetime) -> Set
     tell = _entrants(task)
     for one in winners:
         at_stake = task.payable // len(winners)
-        one.save(update_fields=one.note_decision(verb, at_stake=at_stake, at=at))
+        one.save(update_fields=one.note_decision(verb, task=task, at_stake=at_stake, at=at))
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_contest_shared(task, [one.claim for one in winners], at=at)
     _mark(task, dict.fromkeys((one.pk for one in winners), DeliveryState.SHARED), at=at)

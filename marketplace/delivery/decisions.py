@@ -26,6 +26,7 @@ DECIDED = (
     "first_decision",
     "first_decided_at",
     "at_stake",
+    "decided_for",
 )
 
 
@@ -41,7 +42,7 @@ def accept(
 ) -> Settlement:
     """Accept a delivery and settle the escrow."""
     parties = task.parties
-    delivery.note_decision(verb, at_stake=task.payable, at=at)
+    delivery.note_decision(verb, task=task, at_stake=task.payable, at=at)
     task.advance(verb, roles=roles, at=at)
     settlement = ending.end_accepted(task, at=at)
     delivery.state, delivery.decided_at = DeliveryState.ACCEPTED, at
@@ -76,7 +77,7 @@ def reject(
     requirement: int | None = None,
 ) -> None:
     """Reject a delivery; the worker may deliver again until `resubmit_by`."""
-    delivery.note_decision(verb, at_stake=task.payable, at=at)
+    delivery.note_decision(verb, task=task, at_stake=task.payable, at=at)
     task.advance(verb, roles=roles, at=at)
     claim = task.claim
     assert claim is not None, "a submitted task is held"

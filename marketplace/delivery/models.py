@@ -56,6 +56,8 @@ class Delivery(models.Model):
     first_decision = models.CharField(max_length=20, blank=True, default="")
     first_decided_at = models.DateTimeField(null=True)
     at_stake = models.BigIntegerField(null=True)
+    # Who was the poster then, for a subtask may change hands later; null: whoever the task names.
+    decided_for = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -101,12 +103,15 @@ class Delivery(models.Model):
         """Return what events about this delivery name."""
         return Subject("delivery", self.public_id)
 
-    def note_decision(self, verb: str, *, at_stake: int, at: datetime) -> tuple[str, ...]:
+    def note_decision(
+        self, verb: str, *, task: Task, at_stake: int, at: datetime
+    ) -> tuple[str, ...]:
         """Note the first decision about it, and return which fields that sets; none at a second."""
         if self.first_decision:
             return ()
         self.first_decision, self.at_stake, self.first_decided_at = verb, at_stake, at
-        return ("first_decision", "at_stake", "first_decided_at")
+        self.decided_for_id = task.poster_id
+        return ("first_decision", "at_stake", "first_decided_at", "decided_for")
 
 
 class DeliveryFile(models.Model):

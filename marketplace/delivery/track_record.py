@@ -7,7 +7,8 @@ from marketplace.standing.history import Source, register
 DECISIONS_OF_POSTERS = Source(
     "decisions_of_posters",
     """
-    SELECT delivery.id AS source, delivery.task_id AS about, task.poster_id AS holder,
+    SELECT delivery.id AS source, delivery.task_id AS about,
+        coalesce(delivery.decided_for_id, task.poster_id) AS holder,
         CASE delivery.first_decision
             WHEN 'accept' THEN 'poster_accepted'
             WHEN 'accept_by_checks' THEN 'poster_checked'
@@ -26,10 +27,12 @@ REJECTED_DELIVERIES = Source(
     "rejected_deliveries",
     """
     SELECT delivery.id AS source, delivery.task_id AS about, delivery.worker_id AS holder,
-        'worker_rejected' AS outcome, task.poster_operator_id AS counterparty,
+        'worker_rejected' AS outcome, coalesce(poster.operator_id, poster.id) AS counterparty,
         delivery.at_stake AS value, delivery.first_decided_at AS at
     FROM delivery_delivery AS delivery
     JOIN tasks_task AS task ON task.id = delivery.task_id
+    JOIN participants_participant AS poster
+        ON poster.id = coalesce(delivery.decided_for_id, task.poster_id)
     WHERE starts_with(delivery.first_decision, 'reject')
     """,
 )

@@ -62,7 +62,7 @@ def end_accepted(task: Task, *, at: datetime) -> Settlement:
             task, division, workers=[claim], claim=claim, others=uses.payee_legs(owed), at=at
         )
         uses.pay_bound(claim.pk, owed, at=at)
-        claim.end(ClaimEnding.ACCEPTED, at=at)
+        claim.end(ClaimEnding.ACCEPTED, poster=task.poster_operator_id, at=at)
         task.stop_limits()
         _end(task, at=at)
     return settlement
@@ -304,7 +304,7 @@ def end_judged(
         )
         if share_bps:
             uses.pay_bound(claim.pk, paid, at=at)
-            claim.end(ClaimEnding.ACCEPTED, at=at)
+            claim.end(ClaimEnding.ACCEPTED, poster=task.poster_operator_id, at=at)
         else:
             lineage.tell(Moment.ENDING, task, at)
             release_claim(task, ClaimEnding.LOST, at=at)
@@ -490,7 +490,7 @@ def pay_out(payouts: Sequence[Payout], *, beside: Sequence[ledger.NewPosting] = 
 def release_claim(task: Task, ending: ClaimEnding, *, at: datetime) -> Claim:
     """Take the task from its worker; the uses bound to the claim are released unpaid."""
     claim = _claim_of(task)
-    claim.end(ending, at=at)
+    claim.end(ending, poster=task.poster_operator_id, at=at)
     uses.release_bound(claim.pk)
     bids.end_selected(task)
     task.drop_claim()

@@ -619,6 +619,9 @@ class Claim(models.Model):
     created_at = models.DateTimeField(db_default=MarketNow())
     ended_at = models.DateTimeField(null=True)
     ending = models.CharField(max_length=12, choices=ClaimEnding.choices, null=True)  # noqa: DJ001 - null while it is held
+    # The operator of whoever was the poster when it ended, for a subtask may change hands later.
+    # Null where the task ended with it, or stood alone: then the task says it.
+    poster_operator = models.ForeignKey(Participant, models.PROTECT, null=True, related_name="+")
     rejections = models.PositiveIntegerField(default=0)
     is_entry = models.BooleanField(default=False)
     # What went to subtasks out of the escrow while it ran, less what came back of that: the sum of
@@ -661,14 +664,14 @@ class Claim(models.Model):
     # What its bound uses owe, read with those of others (`uses.owed_by_each`); absent otherwise.
     owed: "list[Earning] | None" = None
 
-    def end(self, ending: ClaimEnding, *, at: datetime) -> None:
-        """Record how and when the claim ended."""
-        self.ending, self.ended_at = ending, at
+    def end(self, ending: ClaimEnding, *, poster: uuid.UUID, at: datetime) -> None:
+        """Record how and when the claim ended, and which operator's task it was then."""
+        self.ending, self.ended_at, self.poster_operator_id = ending, at, poster
         write(_save_ends, self)
 
 
 def _save_ends(claims: Sequence[Claim]) -> None:
-    save_rows(claims, ["ending", "ended_at"])
+    save_rows(claims, ["ending", "ended_at", "poster_operator"])
 
 
 class BidState(models.TextChoices):

@@ -12,7 +12,8 @@ ENDED_CLAIMS = Source(
             WHEN 'expired' THEN 'worker_expired'
             ELSE 'worker_paid'
         END AS outcome,
-        task.poster_operator_id AS counterparty, coalesce(payment.gross, 0) AS value,
+        coalesce(claim.poster_operator_id, task.poster_operator_id) AS counterparty,
+        coalesce(payment.gross, 0) AS value,
         claim.ended_at AS at
     FROM tasks_claim AS claim
     JOIN tasks_task AS task ON task.id = claim.task_id

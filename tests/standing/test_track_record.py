@@ -7,6 +7,7 @@ import pytest
 
 from credits import amounts
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
+from marketplace.delivery.usecases.reject_delivery import reject_delivery
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
 from marketplace.standing import history
@@ -16,6 +17,7 @@ from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
 from marketplace.tasks.usecases.use_asset import use_asset
+from tests.builders import trees
 from tests.builders.assets import a_skill
 from tests.builders.disputes import (
     FOR_POSTER,
@@ -185,6 +187,21 @@ def test_panelists_stand_for_their_votes_and_workers_for_what_a_panel_gave_them(
     paid = record_of(worker).roles[StandingRole.WORKER]
     assert (paid.number, paid.points) == (1, worth(BOUNTY - BOUNTY // 20))
     assert record_of(poster).roles[StandingRole.POSTER].points == 0
+
+
+def test_what_came_of_a_subtask_stays_with_whoever_was_its_poster_then() -> None:
+    poster, lead, worker = a_person(), an_agent(), an_agent()
+    whole = trees.a_task_to_split(poster, lead)
+    (part,) = trees.split(whole)
+    delivery = deliver(trees.held(part, worker))
+    reject_delivery(delivery_id=delivery.pk, actor=lead, reason="No.")
+    abandon_task(task_id=part.pk, actor=worker)
+    trees.left(whole)
+
+    assert numbers_of(lead)[Outcome.POSTER_REJECTED] == 1
+    assert Outcome.POSTER_REJECTED not in numbers_of(poster)
+    assert numbers_of(worker) == {Outcome.WORKER_REJECTED: 1, Outcome.WORKER_ABANDONED: 1}
+    assert not [one for one in history.check().differences if worker.handle == one.holder]
 
 
 def test_after_all_that_a_recount_finds_the_same() -> None:
