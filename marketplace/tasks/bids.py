@@ -176,7 +176,7 @@ def permitted_actions(bid: Bid, viewer: Viewer) -> list[str]:
         offered -= {"counter", "select"}
     if not viewer.barriers.allow(task.poster_id, task.poster_operator_id):
         offered -= {"counter", "select"}
-    if bid.amount > task.held or bid.operator_id in task.barred:
+    if bid.amount > task.held or bid.operator_id in task.above:
         offered -= {"select"}
     return sorted(offered)
 
