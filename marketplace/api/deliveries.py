@@ -23,8 +23,9 @@ from marketplace.api.fields import (
 from marketplace.api.files import BytesRenderer, FileOut, download
 from marketplace.api.idempotency import retryable
 from marketplace.api.paging import Key, PageQuery, paginate, whole
+from marketplace.api.settlements import SettlementOut, final_settlement
 from marketplace.api.standing import RatingOut
-from marketplace.api.tasks import PartOut, SettlementOut, final_settlement
+from marketplace.api.tasks import PartOut
 from marketplace.delegation.inputs import parts_of
 from marketplace.delivery import archive
 from marketplace.delivery.models import CheckRun, Delivery, DeliveryState, Verdict
