@@ -53,7 +53,7 @@ class WorkflowPublicationOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     version = serializers.CharField()
     files = WorkflowFileOut(many=True)
-    source_task = serializers.CharField()
+    source_task = serializers.CharField(required=False)
 
 
 class WorkflowDraftOut(serializers.Serializer[Any]):
@@ -95,15 +95,17 @@ class SaveWorkflow(Endpoint):
         change; `publication` publishes it as it is.
         """
         file = save_workflow(actor=actor_of(request), draft=self.draft)
+        publication = {
+            "kind": Kind.WORKFLOW.value,
+            "name": self.draft.name,
+            "version": FIRST_DRAFT,
+            "files": [{"path": WORKFLOW_FILE, "content": self.draft.content.decode()}],
+        }
+        if self.draft.source_task:  # who posted the root has this task's split, and not its name
+            publication["source_task"] = self.draft.source_task
         body = {
             "file": FileOut(file).data,
-            "publication": {
-                "kind": Kind.WORKFLOW.value,
-                "name": self.draft.name,
-                "version": FIRST_DRAFT,
-                "files": [{"path": WORKFLOW_FILE, "content": self.draft.content.decode()}],
-                "source_task": self.draft.source_task,
-            },
+            "publication": publication,
             "left_out": list(self.draft.left_out),
         }
         return created(body, location=f"/api/v1/files/{file.public_id}")

@@ -18,7 +18,7 @@ from marketplace.reuse import browsing, workflow_rules
 from marketplace.reuse.models import Use, UseState
 from marketplace.reuse.prices import require_files
 from marketplace.tasks.models import Acceptance, Mode, Task
-from marketplace.tasks.queries import visible_to
+from marketplace.tasks.queries import may_name_source, visible_to
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.terms import LEAST_BOUNTY, InvalidTerms, Wanted, check_mode
 
@@ -177,7 +177,7 @@ class Draft:
     Attributes:
         content: Of its `workflow.json`.
         name: What the asset is to be called.
-        source_task: Public id of the task.
+        source_task: Public id of the task, where the actor may name it; else an empty string.
         left_out: Assets that were used and that it does not name: more than a version may depend
             on, or the very asset that it will be.
     """
@@ -200,7 +200,7 @@ def draft_of(*, task_id: uuid.UUID, actor: Participant, name: str | None = None)
         Task.DoesNotExist: No such task, or the actor is none of these.
         NoWorkflow: It was not accepted, or no subtask of it, or too many.
 
-    Round trips: five.
+    Round trips: six.
     """
     task = visible_to(actor).get(pk=task_id)
     root = task if task.pk == task.root else Task.objects.get(pk=task.root)
@@ -221,7 +221,7 @@ def draft_of(*, task_id: uuid.UUID, actor: Participant, name: str | None = None)
     return Draft(
         content=workflows.written(workflow),
         name=asset,
-        source_task=task.public_id,
+        source_task=task.public_id if may_name_source(actor, task.pk) else "",
         left_out=tuple(sorted({one.asset for all_of in used.values() for one in all_of} - named)),
     )
 

@@ -302,14 +302,14 @@ def _dependency(line: str) -> dict[str, str]:
     return {"asset": asset, "constraint": constraint.strip() or "*"}
 
 
-def publishing(draft: Draft, file: File, source_task: str) -> str:
+def publishing(draft: Draft, file: File) -> str:
     """Return the address at which a workflow that was saved is published."""
     said = {
         "draft": file.public_id,
         "kind": Kind.WORKFLOW.value,
         "name": draft.name,
         "version": FIRST_DRAFT,
-        "source_task": source_task,
+        "source_task": draft.source_task,
     }
     return f"{reverse('publish_asset')}?{urlencode(said)}"
 

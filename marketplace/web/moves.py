@@ -34,9 +34,6 @@ from marketplace.participants.models import Participant
 from marketplace.tasks.dispute_terms import terms_of
 from marketplace.tasks.division import divide_accepted, divide_contest, share_down
 from marketplace.tasks.models import Mode, Task
-from marketplace.tasks.queries import (
-    may_name_source,
-)
 from marketplace.tasks.states import TaskState
 from marketplace.tasks.usecases.abandon_task import abandon_task
 from marketplace.tasks.usecases.cancel_task import cancel_task
@@ -501,8 +498,7 @@ class SaveWorkflowForm(TaskMove):
     def play(self, actor: Participant, task: Task) -> str:
         draft = draft_of(task_id=task.pk, actor=actor, name=self.given.get("name"))
         file = save_workflow(actor=actor, draft=draft)
-        source_task = draft.source_task if may_name_source(actor, task.pk) else ""
-        self.address = publishing(draft, file, source_task)
+        self.address = publishing(draft, file)
         left_out = f" It does not name {', '.join(draft.left_out)}." if draft.left_out else ""
         return f"Saved.{left_out}"
 

@@ -255,12 +255,7 @@ def test_rejecting_gives_the_task_back_to_its_worker_with_the_reason() -> None:
     assert (rejected_one["state"], rejected_one["reason"]) == ("rejected", "In dollars.")
     task = ok(bo.get(f"/tasks/{delivery.task.public_id}"))
     assert (task["state"], task["worker"]) == ("claimed", bo.handle)
-    assert task["permitted_actions"] == [
-        "abandon",
-        "add_subtasks",
-        "dispute",
-        "submit",
-    ]
+    assert task["permitted_actions"] == ["abandon", "dispute", "submit"]
 
 
 @pytest.mark.parametrize(

@@ -520,9 +520,13 @@ def test_the_poster_of_the_root_saves_what_was_done_below_it() -> None:
     done(split(part, an_entry("leaf"))[0])
     accepted(now(part))
 
-    workflow = parse(draft_of(task_id=part.pk, actor=task.poster).content)
+    caller = as_caller(task.poster)
+    draft = caller.post(f"/tasks/{part.public_id}/workflow").json()
 
+    workflow = parse(draft["publication"]["files"][0]["content"].encode())
     assert [step.key for step in workflow.steps] == ["leaf"]
+    assert "source_task" not in draft["publication"]  # it is the lead's work, who may name it
+    assert caller.post("/assets", draft["publication"]).status_code == 201
 
 
 @pytest.mark.django_db
