@@ -76,6 +76,10 @@ GROWING |= {"notice": 0, "cancel_at_once": 0, "raise": 1, "submit": 3, "heartbea
 GROWING |= {"dispute_earnings": 1}
 LATER = {"claim": 8, "submit": 8, "accept": 6, "reject": 5, "dispute": 6, "decide": 9, "raise": 1}
 LATER |= {"dispute_earnings": 2, "edit": 1, "heartbeat": 1, "notice": 1, "cancel_at_once": 1}
+# Of people who bring to an end what they began, wherever in the tree that is.
+DILIGENT = {"claim": 8, "bid": 2, "select": 8, "enter": 2, "submit": 8, "accept": 8, "reject": 1}
+DILIGENT |= {"dispute": 1, "vote": 4, "decide": 8, "heartbeat": 1}
+DILIGENT_SHARE = 0.4  # of trees
 SMALL = 9  # tasks
 
 
@@ -121,6 +125,7 @@ class Life:
     refused: dict[str, int] = field(default_factory=dict)
     keys: int = 0
     has_grown: bool = False
+    is_diligent: bool = False
 
     @classmethod
     def begun(cls, chance: Random) -> "Life":
@@ -137,7 +142,8 @@ class Life:
             review_window_seconds=7_200,
         )
         skill = a_skill(author, price=70_001)
-        return cls(chance, task.pk, [poster, author], author, skill)
+        diligent = chance.random() < DILIGENT_SHARE
+        return cls(chance, task.pk, [poster, author], author, skill, is_diligent=diligent)
 
     def somebody(self) -> Participant:
         """Return somebody: a newcomer, or one who takes part already."""
@@ -154,15 +160,20 @@ class Life:
         return list(running.select_related(*people).order_by("pk"))
 
     def moves(self) -> list[Move]:
-        """Return everything that somebody may try on one task, each as often as it is likely."""
+        """Return what somebody may try, on one task or on all, each as often as it is likely."""
         tasks = self.tasks()
         if not tasks:
             return []
-        self.has_grown = self.has_grown or len(tasks) >= SMALL or sum(self.made.values()) > 30
+        enough = 12 if self.is_diligent else 30
+        self.has_grown |= len(tasks) >= SMALL or sum(self.made.values()) > enough
         likely, otherwise = (LATER, 3) if self.has_grown else (GROWING, 2)
+        looked_at = [self.chance.choice(tasks)]
+        if self.has_grown and self.is_diligent:
+            likely, otherwise, looked_at = DILIGENT, 0, tasks
         return [
             (name, move)
-            for name, move in self._moves_of(self.chance.choice(tasks))
+            for task in looked_at
+            for name, move in self._moves_of(task)
             for _ in range(likely.get(name, otherwise))
         ]
 
