@@ -16,9 +16,9 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 
-from marketplace.delegation.trees import in_order, in_tree, is_side
+from marketplace.delegation.trees import in_order, is_side
 from marketplace.participants.models import Participant
-from marketplace.tasks.lineage import UNREAD
+from marketplace.tasks.lineage import UNREAD, in_tree
 from marketplace.tasks.models import Settlement, SettlementPayment, Task
 from marketplace.tasks.queries import may_see_settlement
 

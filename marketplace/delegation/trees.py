@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from marketplace.delegation.models import Dependency
 from marketplace.foundation.clock import MarketNow
 from marketplace.participants.models import Participant
 from marketplace.tasks.division import BASIS_POINTS
-from marketplace.tasks.lineage import UNREAD, holds_up
+from marketplace.tasks.lineage import UNREAD, holds_up, in_tree
 from marketplace.tasks.models import Task
 from marketplace.tasks.queries import visible_to
 from marketplace.tasks.states import TaskState
@@ -183,11 +183,6 @@ def is_side(task: Task, viewer: Participant | None) -> bool:
             return True
         parent = above[parent].parent_id
     return False
-
-
-def in_tree(root: object) -> Q:
-    """Return what finds a tree; a root is not in the index `task_of_tree` of what is below one."""
-    return Q(pk=root) | Q(root=root, parent__isnull=False)
 
 
 def _is_side(task: Task, viewer: Participant | None) -> bool:

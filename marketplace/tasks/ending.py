@@ -306,6 +306,8 @@ def end_judged(
             uses.pay_bound(claim.pk, paid, at=at)
             claim.end(ClaimEnding.ACCEPTED, poster=task.poster_operator_id, at=at)
         else:
+            # Told after the escrow was divided, which is the same here: what was judged had been
+            # delivered, so nothing that the escrow pays runs any more.
             lineage.tell(Moment.ENDING, task, at)
             release_claim(task, ClaimEnding.LOST, at=at)
         _end(task, at=at)
@@ -465,7 +467,7 @@ def pay_out(payouts: Sequence[Payout], *, beside: Sequence[ledger.NewPosting] = 
         payouts: The escrows, those that pay into others of them first.
         beside: Further postings of the same call.
 
-    Transaction: the caller's. Locks: accounts, ascending. Round trips: two for one, four for more.
+    Transaction: the caller's. Locks: accounts, ascending. Round trips: two.
     """
     wallets = wallets_of(operator for payout in payouts for operator, _ in payout.parts)
     ends = []

@@ -77,7 +77,7 @@ def load(task: Task) -> Mapping[uuid.UUID, Task]:
     if task.tree is None:
         tree = {task.pk: task}
         if task.is_subtask or task.children:
-            others = Task.objects.filter(root=task.root).exclude(pk=task.pk).order_by("pk")
+            others = Task.objects.filter(in_tree(task.root)).exclude(pk=task.pk).order_by("pk")
             tree |= {
                 one.pk: one for one in others.select_related("claim", "offered_to").defer(*UNREAD)
             }
@@ -87,6 +87,11 @@ def load(task: Task) -> Mapping[uuid.UUID, Task]:
                 one.parent = tree[one.parent_id]
     assert task.tree is not None
     return task.tree
+
+
+def in_tree(root: uuid.UUID) -> Q:
+    """Return what finds a tree; a root is not in the index `task_of_tree` of what is below one."""
+    return Q(pk=root) | Q(root=root, parent__isnull=False)
 
 
 def parent_of(task: Task) -> Task:
