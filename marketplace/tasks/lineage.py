@@ -89,8 +89,11 @@ def load(task: Task) -> Mapping[uuid.UUID, Task]:
     return task.tree
 
 
-def in_tree(root: uuid.UUID) -> Q:
-    """Return what finds a tree; a root is not in the index `task_of_tree` of what is below one."""
+def in_tree(root: object) -> Q:
+    """Return what finds the tree of a root, which is an id or a query for one.
+
+    A root is not in the index `task_of_tree` of what is below one.
+    """
     return Q(pk=root) | Q(root=root, parent__isnull=False)
 
 
