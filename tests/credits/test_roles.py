@@ -574,6 +574,16 @@ def test_a_posting_has_two_legs_also_by_hand(both: list[tuple[AccountId, int]]) 
         assert refusal.sqlstate == "HL015"
 
 
+@pytest.mark.parametrize("named", [[ISSUANCE, None], [None, FEES], [None, None]])
+def test_a_leg_names_an_account_also_by_hand(named: list[AccountId | None]) -> None:
+    sql = "SELECT credits_post(%s, %s, 'k', %s, '', '', %s::bigint[], %s::bigint[])"
+
+    refusal = refusal_of(sql, [uuid4(), unique("nameless"), DIGEST, named, [-1, 1]])
+
+    assert refusal is not None
+    assert refusal.sqlstate == "HL003", refusal
+
+
 def attempted(attempt: Attempt) -> str | None:
     """Return the SQLSTATE with which *attempt* is refused; None where it is not, and is done."""
     try:

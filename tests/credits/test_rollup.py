@@ -47,6 +47,7 @@ from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("db")
 
+ROUNDS_OF_STARTS = 30
 ONE_FOLD = "SELECT credits_roll_up(%s, 1, 10000)"
 
 
@@ -385,6 +386,18 @@ def test_who_recognises_the_server_keeps_nobody_waiting() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT server_started_at = pg_postmaster_start_time() FROM credits_epoch")
         assert cursor.fetchone() == (True,)
+
+
+def test_who_looks_as_another_notes_the_start_is_told_of_no_rival() -> None:
+    wallets = [a_wallet(ROUNDS_OF_STARTS) for _ in range(6)]
+    posted: list[object] = []
+
+    for _ in range(ROUNDS_OF_STARTS):
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute("UPDATE credits_epoch SET server_started_at = '-infinity'")
+        posted += run_together(*(partial(pay, one, FEES, 1) for one in wallets))
+
+    assert [one for one in posted if not isinstance(one, Posted)] == []
 
 
 def test_a_connection_keeps_the_ledgers_statements_and_compiles_none() -> None:
