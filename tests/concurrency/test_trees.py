@@ -299,6 +299,7 @@ def test_ten_trees_that_settle_and_cancel_at_once_lose_no_credit_and_never_lock_
     round_: int,
 ) -> None:
     judges()
+    before = books.check()  # tests of the ledger pay into the fees, and have escrows without tasks
     chance = Random(round_)  # noqa: S311 - the order of moves, not a secret
     people = People()
     roots = [people.root(number) for number in range(TREES)]
@@ -319,7 +320,7 @@ def test_ten_trees_that_settle_and_cancel_at_once_lose_no_credit_and_never_lock_
     made = sum((one for one in outcomes if isinstance(one, Counter)), Counter[str]())
     assert made["cancel"] == TREES, made
     assert [wrong_now(root.pk) for root in roots] == [[]] * TREES
-    assert [str(one) for one in books.check()] == []
+    assert [str(one) for one in books.check() if one not in before] == []
 
     end(*(root.pk for root in roots))
 
