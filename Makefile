@@ -39,7 +39,7 @@ test: $(VENV)/.for-developers ## run every test, or those of T=path
 ifndef T
 	@if [ -x $(PG15_BIN)/initdb ]; then \
 		echo "Again on PostgreSQL 15, what has SQL of its own:"; \
-		PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded" $(WITH_OWN_SQL); \
+		PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded and not of_files_alone" $(WITH_OWN_SQL); \
 	else \
 		echo "No PostgreSQL 15 at $(PG15_BIN) (PG15_BIN): tests ran on 18 only."; \
 	fi

@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL before xdist starts workers, which learn of it from the environment."""
     config.addinivalue_line("markers", "browser: drives Chromium")
     config.addinivalue_line("markers", "embedded: starts the whole process tree")
+    config.addinivalue_line("markers", "of_files_alone: asks the database nothing that matters")
     config.addinivalue_line("markers", "provokes_a_deadlock: one, to see what becomes of it")
     if getattr(config.option, "numprocesses", None):
         _start_postgres()

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -430,9 +431,15 @@ def named(findings: list[Finding]) -> set[str]:
     return {f"{finding.invariant} {finding.subject}" for finding in findings}
 
 
+@cache
+def a_mark() -> Mark:
+    """Return a mark that all corruptions of this process are looked for from."""
+    return audit.examine().mark
+
+
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
 def test_a_row_corrupted_by_hand_is_found(corruption: Corruption) -> None:
-    mark = audit.examine().mark
+    mark = a_mark()
     facts = Books().facts
 
     found, found_in_full = corrupted(corruption.statements, mark, facts)
@@ -440,7 +447,6 @@ def test_a_row_corrupted_by_hand_is_found(corruption: Corruption) -> None:
     expected = {subject.format(**facts) for subject in corruption.found}
     assert expected <= found
     assert expected | {one.format(**facts) for one in corruption.found_in_full} <= found_in_full
-    assert audit.run() == []
 
 
 # One value, changed by hand, of each type that the ledger's columns have.

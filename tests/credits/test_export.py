@@ -221,6 +221,7 @@ def twice(kind: str, nth: int) -> Change:
     return change
 
 
+@pytest.mark.of_files_alone
 @pytest.mark.parametrize(
     "change",
     [

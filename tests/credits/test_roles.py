@@ -706,7 +706,7 @@ def strange_calls(draw: st.DrawFn) -> Callable[[Cast], tuple[str, list[object]]]
 
 @given(st.lists(strange_calls(), min_size=1, max_size=30))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_strange_call_breaks_the_books(
     calls: list[Callable[[Cast], tuple[str, list[object]]]],

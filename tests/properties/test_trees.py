@@ -1,6 +1,6 @@
 """Random lives of trees: after every move the rows agree, and at the end every credit is found.
 
-`HANSA_TREE_EXAMPLES` says how many trees live; 6 unless it says otherwise.
+`HANSA_TREE_EXAMPLES` says how many trees live; 4 unless it says otherwise.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.builders.tree_lives import SPANS, Life
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = int(os.environ.get("HANSA_TREE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("HANSA_TREE_EXAMPLES", "4"))
 MOVES = 45
 
 MANY = 300  # trees, among which everything happens
