@@ -3,7 +3,8 @@
 from marketplace.standing.history import Source, register
 
 # Whoever was given less than half has lost. Where a check could not run, or the poster of a contest
-# said nothing, nobody disputed anything, and nobody has lost.
+# said nothing, nobody disputed anything, and nobody has lost. As a poster it counts for whoever
+# disputed or rejected the delivery, whoever acts for the subtask by now.
 DISPUTES_OF_BOTH_SIDES = Source(
     "disputes_of_both_sides",
     """
@@ -12,12 +13,17 @@ DISPUTES_OF_BOTH_SIDES = Source(
     FROM disputes_dispute AS dispute
     JOIN tasks_task AS task ON task.id = dispute.task_id
     JOIN tasks_claim AS claim ON claim.id = dispute.claim_id
+    LEFT JOIN delivery_delivery AS delivery ON delivery.id = dispute.delivery_id
+    JOIN participants_participant AS poster ON poster.id = coalesce(
+        CASE dispute.cause WHEN 'poster' THEN dispute.opener_id ELSE delivery.decided_for_id END,
+        task.poster_id)
     CROSS JOIN LATERAL (
         VALUES
-            (true, task.poster_id, 'poster_disputed', claim.operator_id),
-            (share_bps > 5000, task.poster_id, 'poster_dispute_lost', claim.operator_id),
-            (true, claim.worker_id, 'worker_disputed', task.poster_operator_id),
-            (share_bps < 5000, claim.worker_id, 'worker_dispute_lost', task.poster_operator_id)
+            (true, poster.id, 'poster_disputed', claim.operator_id),
+            (share_bps > 5000, poster.id, 'poster_dispute_lost', claim.operator_id),
+            (true, claim.worker_id, 'worker_disputed', coalesce(poster.operator_id, poster.id)),
+            (share_bps < 5000, claim.worker_id, 'worker_dispute_lost',
+                coalesce(poster.operator_id, poster.id))
     ) AS side (counts, holder, outcome, counterparty)
     WHERE dispute.settled_at IS NOT NULL AND dispute.cause IN ('poster', 'worker') AND side.counts
     """,

@@ -19,6 +19,7 @@ from marketplace.reuse import uses
 from marketplace.tasks.division import share_down
 from marketplace.tasks.lineage import parent_of, subtasks_of
 from marketplace.tasks.models import Claim, Mode, Task
+from marketplace.tasks.states import TaskState
 
 
 class EscrowExhausted(Exception):
@@ -50,12 +51,15 @@ def limit_of(task: Task) -> int:
 def delegable(task: Task, *, owed: int) -> int:
     """Return what may be delegated now: within the limit, and with bound reuse covered.
 
-    What was agreed with a bidder who has not taken the task yet stays untouched.
+    What was agreed with a bidder who has not taken the task yet stays untouched, and so does what a
+    worker is compensated from whose task was cancelled at once.
 
     Args:
         task: With its claim.
         owed: What the claim owes for reuse, in micro-credits.
     """
+    if task.state == TaskState.CLOSING and task.closing_compensated:
+        return 0
     is_agreed = task.claim_id is None and task.price is not None
     spare = task.held - task.payable if is_agreed else task.payable - owed
     return max(0, min(limit_of(task) - task.delegated, spare))
@@ -214,8 +218,9 @@ class Home:
     def note_back(self, amount: int) -> None:
         """Note that *amount* micro-credits have come back; the posting is the caller's.
 
-        They come back first to whoever holds the parent, as far as its claim was charged; what a
-        former lead had planned and nobody bore since is the parent's poster's.
+        They come back first to whoever holds the parent, as far as its claim was charged. What a
+        former lead had planned and nobody bore since is in the escrow again: a worker with a price
+        has no part in it, one without has the bounty less what subtasks cost in the end.
         """
         if self.subtask is None or not amount:
             return

@@ -11,6 +11,7 @@ from marketplace.tasks import bids, permissions
 from marketplace.tasks.models import Bid, Mode, Task
 from marketplace.tasks.queries import viewer
 from marketplace.tasks.sources import EscrowExhausted
+from marketplace.tasks.states import TaskState
 from marketplace.tasks.terms import InvalidTerms, TermsChanged
 from marketplace.tasks.usecases.cancel_task import cancel_task
 from marketplace.tasks.usecases.claim_task import claim_task
@@ -143,6 +144,34 @@ def test_what_comes_back_of_a_part_of_a_former_lead_is_not_the_next_leads() -> N
     cancel_task(task_id=part.pk, actor=lead_of(now(task)))
 
     assert now(task).payable == 6 * MICRO
+
+
+def test_without_a_price_the_next_lead_has_the_bounty_less_what_parts_cost_in_the_end() -> None:
+    task = a_task_to_split()
+    (part,) = split(task, an_entry(bounty=3 * MICRO))
+    left(task)
+    worker = an_agent()
+    taken = held(now(task), worker).payable
+    cancel_task(task_id=part.pk, actor=worker)
+
+    paid = gained(worker, partial(accepted, now(task)))
+
+    assert (taken, paid) == (7 * MICRO, BOUNTY * 95 // 100)
+
+
+def test_a_poster_who_cancels_at_once_leaves_what_is_compensated_alone() -> None:
+    task, worker = a_task_to_split(), an_agent()
+    lead, poster = lead_of(task), task.poster
+    (part,) = split(task)
+    held(part, worker)
+    cancel_task(task_id=task.pk, actor=poster, at_once=True)
+
+    with pytest.raises(EscrowExhausted):
+        raise_task(task_id=part.pk, actor=poster, bounty=BOUNTY)
+    compensated = gained(lead, partial(accepted, now(part)))
+
+    assert now(task).state == TaskState.CANCELLED
+    assert compensated == 9 * MICRO // 10
 
 
 def test_a_bid_without_an_amount_asks_for_what_parts_have_left() -> None:

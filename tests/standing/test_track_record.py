@@ -8,6 +8,7 @@ import pytest
 from credits import amounts
 from marketplace.delivery.usecases.accept_delivery import accept_delivery
 from marketplace.delivery.usecases.reject_delivery import reject_delivery
+from marketplace.disputes.usecases.open_dispute import open_dispute
 from marketplace.foundation import clock
 from marketplace.participants.models import Participant
 from marketplace.standing import history
@@ -25,6 +26,7 @@ from tests.builders.disputes import (
     a_dispute,
     a_posters_dispute,
     a_settled_dispute,
+    judges,
     split,
 )
 from tests.builders.people import a_person, an_agent
@@ -202,6 +204,25 @@ def test_what_came_of_a_subtask_stays_with_whoever_was_its_poster_then() -> None
     assert Outcome.POSTER_REJECTED not in numbers_of(poster)
     assert numbers_of(worker) == {Outcome.WORKER_REJECTED: 1, Outcome.WORKER_ABANDONED: 1}
     assert not [one for one in history.check().differences if worker.handle == one.holder]
+
+
+def test_a_dispute_counts_for_whoever_disputed_or_rejected_though_the_lead_changes() -> None:
+    for cause in ("poster", "worker"):
+        judges()
+        poster, lead, worker = a_person(), an_agent(), an_agent()
+        whole = trees.a_task_to_split(poster, lead)
+        (part,) = trees.split(whole)
+        delivery = deliver(trees.held(part, worker))
+        if cause == "worker":
+            reject_delivery(delivery_id=delivery.pk, actor=lead, reason="No.")
+        opener = worker if cause == "worker" else lead
+        dispute = open_dispute(task_id=part.pk, actor=opener, reason="Look.")
+        trees.left(whole)
+
+        a_settled_dispute(*[FOR_WORKER] * 3, dispute=dispute)
+
+        assert numbers_of(lead)[Outcome.POSTER_DISPUTE_LOST] == 1
+        assert Outcome.POSTER_DISPUTED not in numbers_of(poster)
 
 
 def test_after_all_that_a_recount_finds_the_same() -> None:
