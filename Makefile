@@ -10,7 +10,7 @@ PG15_BIN ?= /usr/lib/postgresql/15/bin
 # Whatever reaches the database through Django alone runs on 18 only.
 WITH_OWN_SQL := $(addprefix tests/,assets credits events standing)
 TEST_PROCESSES ?= 2
-PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES)
 # Apart from each other, for audits read everything that was written before them.
 PYTEST_ON_15 := PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded and not of_files_alone"
 # Commands that look at the code alone: no secret of an instance, no data of one.
