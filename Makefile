@@ -8,10 +8,9 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PG15_BIN ?= /usr/lib/postgresql/15/bin
 # Whatever reaches the database through Django alone runs on 18 only.
-WITH_OWN_SQL := $(addprefix tests/,assets credits events standing)
+WITH_OWN_SQL := $(addprefix tests/,assets credits events ops standing)
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES)
-# Apart from each other, for audits read everything that was written before them.
 PYTEST_ON_15 := PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded and not of_files_alone"
 # Commands that look at the code alone: no secret of an instance, no data of one.
 ASIDE := env -u HOST -u PORT -u HANSA_PUBLIC_URL HANSA_SECRET_KEY=of-no-instance \
@@ -41,7 +40,7 @@ test: $(VENV)/.for-developers ## run every test, or those of T=path
 ifndef T
 	@if [ -x $(PG15_BIN)/initdb ]; then \
 		echo "Again on PostgreSQL 15, what has SQL of its own:"; \
-		$(PYTEST_ON_15) $(WITH_OWN_SQL) && $(PYTEST_ON_15) tests/ops; \
+		$(PYTEST_ON_15) $(WITH_OWN_SQL); \
 	else \
 		echo "No PostgreSQL 15 at $(PG15_BIN) (PG15_BIN): tests ran on 18 only."; \
 	fi

@@ -36,6 +36,7 @@ for shared in (
 from marketplace.settings import *  # noqa: E402, F403 - the environment had to come first
 
 STATIC_ROOT = DATA_FOLDER  # exists, and holds nothing: finders serve what tests ask for
+WHITENOISE_AUTOREFRESH = True  # or every test client reads all static files, ten milliseconds each
 CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # guards no real password

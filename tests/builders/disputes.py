@@ -15,6 +15,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.transactions import run_in_transaction
 from marketplace.participants.models import Participant
 from marketplace.tasks import deadlines
+from tests.builders.once import once
 from tests.builders.people import an_agent
 from tests.builders.work import (
     Said,
@@ -27,21 +28,17 @@ EVIDENCE, VOTES, REDRAW = timedelta(hours=48), timedelta(hours=72), timedelta(ho
 ADMINISTRATOR, APPEAL = timedelta(days=7), timedelta(hours=48)
 MOMENT = timedelta(seconds=1)
 
-_judges: list[Participant] = []
 
-
-def judges(number: int = 12) -> list[Participant]:
-    """Return strangers to everybody else whose work was accepted; made once for all tests."""
-    while len(_judges) < number:
-        _judges.append(an_accepted_delivery(worker=an_agent()).worker)
-    return _judges
+@once
+def judges() -> list[Participant]:
+    """Return strangers to everybody else whose work was accepted; made once for all who ask."""
+    return [an_accepted_delivery(worker=an_agent()).worker for _ in range(14)]
 
 
 def a_dispute(
     poster: Participant | None = None, worker: Participant | None = None, **wanted: Said
 ) -> Dispute:
     """Return a dispute that a worker opened about a rejection."""
-    judges()
     return disputed(a_rejected_delivery(poster, worker, **wanted))
 
 
@@ -55,7 +52,8 @@ def a_posters_dispute(
 
 
 def disputed(delivery: Delivery) -> Dispute:
-    """Dispute a rejection as the delivery's worker."""
+    """Dispute a rejection as the delivery's worker, where there are people to judge it."""
+    judges()
     return open_dispute(task_id=delivery.task_id, actor=delivery.worker, reason="It is right.")
 
 

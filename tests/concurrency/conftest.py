@@ -9,7 +9,7 @@ from tests import deadlocks
 
 @pytest.fixture(autouse=True)
 def _only_deadlocks_on_purpose(
-    request: pytest.FixtureRequest, django_db_setup: None
+    request: pytest.FixtureRequest, own_database: None
 ) -> Iterator[None]:
     """Fail a test in which PostgreSQL had to end a deadlock that the test did not provoke."""
     marker = request.node.get_closest_marker("provokes_a_deadlock")

@@ -32,6 +32,8 @@ from tests.builders.disputes import (
     before_a_panel,
     decided_by,
     deposited,
+    disputed,
+    judges,
     open_seats,
     split,
     voted,
@@ -250,6 +252,7 @@ def test_an_appeal_that_no_administrator_decides_leaves_the_outcome(
 def test_a_dispute_about_work_on_a_bid_is_about_the_amount_that_was_agreed(
     ada: Participant, bo: Participant
 ) -> None:
+    judges()
     agreed = 4 * MICRO
     task = a_task_held_on_a_bid(ada, bo, amount=agreed)
     deliver(task)
@@ -274,8 +277,7 @@ def test_reuse_that_the_workers_part_cannot_pay_is_paid_in_proportion(
     for skill in skills:
         owner, name = skill.asset.reference.split("/")
         use_asset(actor=bo, owner=owner, name=name, task_id=task.pk, max_charge=MICRO)
-    rejected(deliver(task))
-    dispute = open_dispute(task_id=task.pk, actor=bo, reason="It is right.")
+    dispute = disputed(rejected(deliver(task)))
 
     a_settled_dispute(*[split(1_000)] * 3, dispute=dispute)
 
@@ -296,8 +298,7 @@ def test_reuse_is_released_unpaid_where_the_worker_gets_nothing(bo: Participant)
     task = a_claimed_task(worker=bo)
     owner, name = a_skill(price=MICRO).asset.reference.split("/")
     use_asset(actor=bo, owner=owner, name=name, task_id=task.pk, max_charge=MICRO)
-    rejected(deliver(task))
-    dispute = open_dispute(task_id=task.pk, actor=bo, reason="It is right.")
+    dispute = disputed(rejected(deliver(task)))
 
     a_settled_dispute(*[FOR_POSTER] * 3, dispute=dispute)
 

@@ -58,6 +58,7 @@ from marketplace.tasks.usecases.use_asset import use_asset
 from marketplace.tasks.usecases.withdraw_bid import withdraw_bid
 from tests.builders.assets import a_skill
 from tests.builders.disputes import judges
+from tests.builders.once import once
 from tests.builders.people import a_person, an_agent, an_agent_of
 from tests.builders.staff import somebody_of_staff
 from tests.builders.work import an_exact_check
@@ -74,8 +75,17 @@ CLOSE_SECONDS = 30  # the product reads its clock a moment after the model did
 NEVER = 10**9  # accepted tasks: nobody is drawn who needs so many
 MARGIN = timedelta(seconds=40)
 
-_staff: list[Participant] = []
-_authors: list[tuple[Participant, str]] = []  # one is enough, with what it was paid before
+
+@once
+def staff() -> list[Participant]:
+    return [somebody_of_staff(), somebody_of_staff()]
+
+
+@once
+def an_author() -> tuple[Participant, str]:
+    """Return one, which is enough with what it was paid before, and its asset."""
+    author = a_person()
+    return author, a_skill(author, price=ASSET).asset.reference
 
 
 class Driver:
@@ -83,11 +93,7 @@ class Driver:
 
     def __init__(self) -> None:
         judges()
-        while len(_staff) < 2:
-            _staff.append(somebody_of_staff())
-        if not _authors:
-            _authors.append((eve := a_person(), a_skill(eve, price=ASSET).asset.reference))
-        eve, skill = _authors[0]
+        eve, skill = an_author()
         self.skill = skill.split("/")
         ada, bo, cy = a_person(), an_agent(), an_agent()
         di = an_agent_of(bo, allowance_per_task=PER_TASK, allowance_per_day=PER_DAY)
@@ -370,7 +376,7 @@ class Driver:
             partial(
                 decide_as_staff,
                 delivery_id=_known(delivery.id),
-                actor=_staff[0],
+                actor=staff()[0],
                 accepts=accepts,
                 reason="I looked.",
             ),
@@ -493,14 +499,14 @@ class Driver:
 
     def judge(self, dispute: Dispute, which: int, share: int) -> None:
         """Decide as one of two administrators."""
-        staff, outcome = _staff[which], _outcome(share)
+        administrator, outcome = staff()[which], _outcome(share)
         self._make(
             "judge",
-            partial(self.model.decide, dispute, staff.pk, share),
+            partial(self.model.decide, dispute, administrator.pk, share),
             partial(
                 decide_dispute,
                 dispute_id=_known(dispute.id),
-                actor=staff,
+                actor=administrator,
                 outcome=outcome,
                 worker_share=share if outcome == Outcome.SPLIT else None,
                 rationale="I read it.",

@@ -8,7 +8,7 @@ from tests import deadlocks
 
 
 @pytest.fixture(autouse=True)
-def _no_deadlocks(django_db_setup: None) -> Iterator[None]:
+def _no_deadlocks(own_database: None) -> Iterator[None]:
     """Fail a test in which PostgreSQL had to end a deadlock."""
     with deadlocks.counted() as found:
         yield

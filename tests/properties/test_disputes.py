@@ -226,10 +226,10 @@ def everything_is_accounted_for(plan: Plan) -> None:
 
 
 def test_every_credit_of_a_dispute_is_found_whatever_anybody_says(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    own_database: None, django_db_blocker: DjangoDbBlocker
 ) -> None:
     with django_db_blocker.unblock():
-        judges(14)
+        judges()
         check = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))(
             given(PLANS)(everything_is_accounted_for)
         )

@@ -214,7 +214,7 @@ class Market(RuleBasedStateMachine):
 
 
 def test_the_books_stay_right_whatever_anybody_does(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    own_database: None, django_db_blocker: DjangoDbBlocker
 ) -> None:
     with django_db_blocker.unblock():
         run_state_machine_as_test(

@@ -370,7 +370,7 @@ def _pending(task: Task) -> list[Delivery]:
 @pytest.mark.parametrize("shard", range(SHARDS), ids=str)
 def test_the_product_does_what_the_model_says(
     shard: int,
-    django_db_setup: None,
+    own_database: None,
     django_db_blocker: DjangoDbBlocker,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

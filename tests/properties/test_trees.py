@@ -59,7 +59,7 @@ def a_tree_lives(chance: Random) -> None:
 
 
 def test_every_credit_of_a_tree_is_found_whatever_anybody_does(
-    django_db_setup: None,
+    own_database: None,
     django_db_blocker: DjangoDbBlocker,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

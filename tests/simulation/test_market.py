@@ -25,8 +25,8 @@ from marketplace.standing.models import StandingRole
 from marketplace.tasks.usecases.heartbeat import heartbeat
 from tests.builders.people import a_person
 from tests.builders.work import a_claimed_task
+from tests.conftest import NewDatabase
 from tests.owner import as_owner
-from tests.simulation.conftest import NewDatabase
 
 # Small, and with a panel whose members disagree: who is drawn shows in the figures.
 SMALL = """
@@ -61,6 +61,7 @@ def told(played: Played) -> dict[str, object]:
     return as_json(replace(played, seconds=0.0))
 
 
+@pytest.mark.django_db
 def test_the_same_seed_comes_to_the_same_figures(new_database: NewDatabase) -> None:
     ends = []
     for _ in range(2):
@@ -72,6 +73,7 @@ def test_the_same_seed_comes_to_the_same_figures(new_database: NewDatabase) -> N
     assert ends[0]["moves"]["cast_vote"] >= 3  # type: ignore[index] # a panel has judged
 
 
+@pytest.mark.django_db
 def test_another_seed_comes_to_other_figures(new_database: NewDatabase) -> None:
     ends = []
     for seed in (5, 6):
