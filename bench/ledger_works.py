@@ -20,6 +20,8 @@ SHARE = 1_000
 MOST_SETTLEMENTS_PER_SECOND = 1_500
 """Of one process; so many escrows are prepared for each second."""
 
+FUNDED_AT_ONCE = ledger.MAX_LEGS - 1
+
 
 def wallets() -> list[ledger.AccountId]:
     """Return the accounts that the works choose from."""
@@ -76,14 +78,13 @@ def settlement(number: int, seconds: float) -> Step:
     accounts = wallets()
     dice = random.Random()
     works = [f"work:{uuid4()}" for _ in range(round(MOST_SETTLEMENTS_PER_SECOND * (seconds + 1)))]
-    with transaction.atomic():
-        for work in works:
-            escrow.fund(
-                work=work,
+    for first in range(0, len(works), FUNDED_AT_ONCE):
+        with transaction.atomic():
+            escrow.fund_many(
+                works=dict.fromkeys(works[first : first + FUNDED_AT_ONCE], PAYEES * SHARE),
                 owner=None,
                 source=accounts[number],  # nobody else's, so that no two wait for each other
-                amount=PAYEES * SHARE,
-                reference=f"fund:{work}",
+                reference=f"fund:{works[first]}",
             )
 
     def step() -> int:

@@ -2,8 +2,9 @@
 
 Values are bound by the server and not written into the statement by Python, which is Django's way
 and costs a posting a tenth of its time. What comes back is binary: reading times and ids from text
-was a quarter of the time of a statement's page. Django still sees every statement: its errors, its
-query log and its execute wrappers are those of any other cursor.
+was a quarter of the time of a statement's page. A transaction's BEGIN travels with its first
+statement (`credits.pipelined`). Django still sees what it wants to: its errors are those of any
+other cursor, and where somebody looks on (the query log, an execute wrapper) a cursor is used.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from uuid_utils.compat import uuid7
 
+from credits import pipelined
 from credits.errors import ledger_errors
 
 
@@ -23,7 +26,7 @@ def rows(sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     Raises:
         LedgerError: The ledger refused.
     """
-    return _execute(sql, arguments).fetchall()
+    return _execute(_session(), sql, arguments)
 
 
 def row(sql: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
@@ -32,7 +35,7 @@ def row(sql: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     Raises:
         LedgerError: The ledger refused.
     """
-    return _execute(sql, arguments).fetchone()
+    return next(iter(rows(sql, arguments)), None)
 
 
 def write(sql: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - what the function returns
@@ -41,10 +44,10 @@ def write(sql: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - what the
     Raises:
         LedgerError: The ledger refused.
     """
-    assert connection.in_atomic_block, "a posting belongs to its caller's transaction"
-    found = row(sql, arguments)
-    assert found is not None
-    return found[0]
+    session = _session()
+    assert session.in_atomic_block, "a posting belongs to its caller's transaction"
+    ((value,),) = _execute(session, sql, arguments)
+    return value
 
 
 def new_id() -> UUID:
@@ -57,19 +60,31 @@ def array(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-def _execute(sql: str, arguments: Sequence[Any]) -> psycopg.Cursor[Any]:
-    """Run a statement on Django's connection and return the cursor that has its rows."""
-    connection.ensure_connection()
-    cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
-    cursor.format = psycopg.pq.Format.BINARY
+def _session() -> BaseDatabaseWrapper:
+    # Looked up once for a call: Django's proxy does so for every attribute.
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _execute(
+    session: BaseDatabaseWrapper, sql: str, arguments: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement on Django's connection and return its rows."""
+    session.ensure_connection()
+    raw: psycopg.Connection[Any] = session.connection
     with ledger_errors():
-        if connection.queries_logged:
-            connection.make_debug_cursor(cursor).execute(sql, arguments)  # type: ignore[arg-type] # one of psycopg's
-        elif connection.execute_wrappers:
-            connection.make_cursor(cursor).execute(sql, arguments)  # type: ignore[arg-type] # as above
-        else:
-            # What Django's cursor does where nobody looks on, for a tenth of its time.
-            connection.validate_no_broken_transaction()
-            with connection.wrap_database_errors:
-                cursor.execute(sql, arguments)
-    return cursor
+        if session.queries_logged or session.execute_wrappers or not pipelined.can_execute(raw):
+            return _by_cursor(session, raw, sql, arguments)
+        # What Django's cursor does besides where nobody looks on.
+        session.validate_no_broken_transaction()
+        with session.wrap_database_errors:
+            return pipelined.execute(raw, sql, arguments)
+
+
+def _by_cursor(
+    session: BaseDatabaseWrapper, raw: psycopg.Connection[Any], sql: str, arguments: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    cursor: psycopg.Cursor[Any] = psycopg.Cursor(raw)
+    cursor.format = psycopg.pq.Format.BINARY
+    watch = session.make_debug_cursor if session.queries_logged else session.make_cursor
+    watch(cursor).execute(sql, arguments)  # type: ignore[arg-type] # one of psycopg's
+    return cursor.fetchall()

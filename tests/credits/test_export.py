@@ -355,7 +355,7 @@ def test_a_missing_file_and_a_wrong_hash_are_said(tmp_path: Path) -> None:
 def test_a_proof_is_verified_without_django(tmp_path: Path) -> None:
     books = Books()
     file, other = tmp_path / "proof.json", tmp_path / "other.json"
-    found = seals.proof(books.paid.id, books.bo).as_json()
+    found: Record = seals.proof(books.paid.id, books.bo).as_json()
     file.write_text(json.dumps(found, indent=2))
     other.write_text(json.dumps(found | {"index": found["index"] ^ 1}))
     # Where others wrote a lot, the first block sealed is theirs.
