@@ -276,6 +276,7 @@ def test_those_who_publish_without_a_number_at_once_get_one_each() -> None:
     ],
 )
 def test_a_published_version_cannot_be_changed_in_the_database(statement: str) -> None:
+    a_skill()  # which nobody rests on
     first = a_skill()
     version = a_skill(needs=[first])
     before = Version.objects.values().get(pk=version.pk)
