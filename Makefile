@@ -11,7 +11,6 @@ PG15_BIN ?= /usr/lib/postgresql/15/bin
 WITH_OWN_SQL := $(addprefix tests/,assets credits events ops standing)
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES)
-PYTEST_ON_15 := PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded and not of_files_alone"
 # Commands that look at the code alone: no secret of an instance, no data of one.
 ASIDE := env -u HOST -u PORT -u HANSA_PUBLIC_URL HANSA_SECRET_KEY=of-no-instance \
 	HANSA_DATA=$(VENV)/no-instance
@@ -40,7 +39,7 @@ test: $(VENV)/.for-developers ## run every test, or those of T=path
 ifndef T
 	@if [ -x $(PG15_BIN)/initdb ]; then \
 		echo "Again on PostgreSQL 15, what has SQL of its own:"; \
-		$(PYTEST_ON_15) $(WITH_OWN_SQL); \
+		PG_PROGRAMS=$(PG15_BIN) $(PYTEST) -m "not browser and not embedded and not of_files_alone" $(WITH_OWN_SQL); \
 	else \
 		echo "No PostgreSQL 15 at $(PG15_BIN) (PG15_BIN): tests ran on 18 only."; \
 	fi

@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import Connection, Error
+from psycopg import Connection, Error, OperationalError
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
@@ -25,12 +25,15 @@ _Statement = tuple[bytes, tuple[int, ...]]
 _prepared: WeakKeyDictionary[Connection[Any], dict[_Statement, bytes]] = WeakKeyDictionary()
 """The names under which each connection has prepared what it was asked before."""
 
-
 CANCEL_SECONDS = 5.0
+"""How long an interrupted caller waits for the server to hear of it."""
 
 
 def can_execute(connection: Connection[Any]) -> bool:
-    """Return whether `execute` begins transactions as this connection was told to."""
+    """Return whether `execute` does on this connection what a cursor of it would do.
+
+    It begins transactions of the server's own kind alone, and leads its own pipeline.
+    """
     return (
         connection.isolation_level is None
         and connection.read_only is None
@@ -102,9 +105,11 @@ def _answers(server: PGconn) -> Generator[Wait, Ready | int, list[PGresult]]:
             continue
         server.consume_input()
         while not server.is_busy():
-            # After the answer to each statement comes nothing, once.
             result = server.get_result()
             if result is None:
+                # Comes once after each answer, and for ever when there is nobody left to answer.
+                if server.status == ConnStatus.BAD:
+                    raise OperationalError("the connection is lost")
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
                 return results

@@ -224,7 +224,7 @@ def again(task: Task) -> Task:
 def time_passes(task: Task, **span: float) -> Task:
     """Let time pass, do what is due on *task* as the sweeper does, and return it as it stands.
 
-    The clock is every test's of this process and goes forward only: whoever needs a span builds
+    The clock is every test's of this module and goes forward only: whoever needs a span builds
     what it is about first and says nothing of other tests' tasks.
     """
     clock.advance(timedelta(**span))

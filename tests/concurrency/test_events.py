@@ -129,7 +129,7 @@ def test_what_a_process_committed_before_it_was_killed_is_consumed_all_the_same(
 
 
 def test_a_relay_that_dies_between_marking_and_sending_only_delays_an_event() -> None:
-    everything_handled()  # what other tests left would fill the batch
+    everything_handled()  # what other tests of this module left could fill the batch
     person = a_person()
     with transaction.atomic():
         record(

@@ -1,12 +1,9 @@
 """Sealed and exported books for the tests."""
 
 import json
-from collections.abc import Collection
 from typing import Any
 
-import pytest
-
-from credits import audit, seals
+from credits import seals
 from credits.export import export
 from tests.credits.cast import wait_until_settled
 
@@ -35,11 +32,3 @@ def exported() -> list[Record]:
 def written(records: list[Record]) -> list[str]:
     """Return *records* as lines of a file."""
     return [json.dumps(record) + "\n" for record in records]
-
-
-def look_for_alone(monkeypatch: pytest.MonkeyPatch, names: Collection[str]) -> None:
-    """Let audits look for some invariants only: all that the suite has written is read for each."""
-    read = audit.read
-    monkeypatch.setattr(
-        audit, "read", lambda path: [one for one in read(path) if one.name in names]
-    )

@@ -142,7 +142,9 @@ def test_no_table_of_the_ledger_can_be_changed(verb: str) -> None:
 
 def test_every_table_of_the_ledger_can_be_read() -> None:
     for table in ledger_tables():
-        assert refusal_of(f"SELECT * FROM {table} LIMIT 1") is None  # noqa: S608 - the catalogue's
+        # As text: Python has no word for the instants before the first posting.
+        every_column = f"SELECT a_row::text FROM {table} a_row LIMIT 1"  # noqa: S608 - the catalogue's
+        assert refusal_of(every_column) is None
 
 
 @pytest.mark.parametrize(

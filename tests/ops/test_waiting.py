@@ -5,7 +5,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from marketplace.ops import waiting
 from marketplace.participants.usecases.appeal_freeze import appeal_freeze
 from tests.builders.disputes import FOR_POSTER, a_decided_dispute, appealed, judges
 from tests.builders.people import a_person
@@ -32,10 +31,7 @@ def wait() -> set[str]:
     }
 
 
-def test_staff_see_what_waits_and_what_others_wrote_about_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(waiting, "MOST", 10_000)  # what other tests left waiting comes first
+def test_staff_see_what_waits_and_what_others_wrote_about_it() -> None:
     expected = wait()
 
     page = signed_in(somebody_of_staff()).get("/ops/")
