@@ -110,10 +110,10 @@ $(BENCH_VENV)/.for-bench: requirements-bench.lock requirements-uv.lock
 	@touch $@
 
 # uv is many times faster than pip. What it installs it compiles only when told to (pip does so by
-# itself), and uncompiled, every process takes four seconds longer to start. Where uv cannot reach what
-# pip can, such as a mirror that only pip is told of, pip does the work. Both insist on the hashes of
-# the lock files. A pip beside the interpreter saves seconds; where there is none (Debian), the
-# environment gets one of its own.
+# itself), and uncompiled, every process takes four seconds longer to start. Where uv cannot reach
+# what pip can, such as a mirror that only pip is told of, pip does the work. Both insist on the
+# hashes of the lock files. A pip beside the interpreter saves seconds; where there is none
+# (Debian), the environment gets one of its own.
 define install
 	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later; set PYTHON to it."; exit 1; }
 	@test -x $(BIN)/python || if $(PYTHON) -m pip --version >/dev/null 2>&1; \

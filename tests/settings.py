@@ -6,28 +6,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
-ENOUGH_MEMORY = 4 << 30  # bytes, several times what a run writes
-
-
-def _is_roomy(folder: Path) -> bool:
-    return (
-        os.access(folder, os.W_OK)
-        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
-        and shutil.disk_usage(folder).free >= ENOUGH_MEMORY
-    )
-
-
 # The first process of a run makes the folder; the others are told by the environment. Each has a
 # data folder of its own in it, never the one of `make run`: a test must not find its servers.
-# In memory the copy of a database takes a tenth of what it takes on some disks.
 if "HANSA_TEST_RUN_FOLDER" not in os.environ:
-    place = os.environ.get("TMPDIR") or (MEMORY if _is_roomy(MEMORY) else None)
-    os.environ["HANSA_TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="hansa-tests-", dir=place)
+    os.environ["HANSA_TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="hansa-tests-")
     atexit.register(shutil.rmtree, os.environ["HANSA_TEST_RUN_FOLDER"], ignore_errors=True)
 RUN_FOLDER = Path(os.environ["HANSA_TEST_RUN_FOLDER"])
-# Whole instances that tests start make their own folders, and their processes inherit this.
-tempfile.tempdir = os.environ["TMPDIR"] = str(RUN_FOLDER)
 DATA_FOLDER = RUN_FOLDER / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 DATA_FOLDER.mkdir(exist_ok=True)
 

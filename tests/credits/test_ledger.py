@@ -613,6 +613,7 @@ def test_the_balance_of_a_derived_account_at_an_instant_adds_up_to_it() -> None:
 
 def test_a_derived_account_shows_a_line_once_no_older_transaction_runs() -> None:
     ada = a_wallet(10)
+    earlier = pay(ada, FEES, 1)
     with transaction.atomic():
         made = pay(ada, FEES, 2)
         # Its own transaction still runs, so what sorts before it may still commit.
@@ -625,7 +626,7 @@ def test_a_derived_account_shows_a_line_once_no_older_transaction_runs() -> None
         time.sleep(0.02)
         newest = statement(FEES, limit=2)
 
-    assert newest[0].posting_id == made.id
+    assert [line.posting_id for line in newest] == [made.id, earlier.id]
     assert newest[0].balance_after == balance(FEES)
     assert statement(FEES, limit=1, before=newest[0].seq) == newest[1:]
     assert statement(FEES, limit=1, kinds=["nothing"]) == []

@@ -1,6 +1,8 @@
 """The way to the ledger's functions: round trips, values, errors, and connections that end."""
 
+import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -223,6 +225,19 @@ def interrupted_soon(error: type[BaseException]) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_server_that_nobody_understands_is_left() -> None:
+    raw = on_a_new_connection()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        os.dup2(ours.fileno(), raw.fileno())
+        theirs.sendall(b"T\xff\xff\xff\xff")  # a message of fewer bytes than none
+
+        with interrupted_soon(Interrupted), pytest.raises(OperationalError, match="lost"):
+            rows("SELECT 1")
+
+    assert raw.closed
 
 
 @pytest.mark.parametrize("error", [Interrupted, KeyboardInterrupt])
