@@ -39,7 +39,7 @@ class Account(_Recorded):
     """Who holds how much. Amounts are micro-credits.
 
     A stored account holds its balance; a derived one (issuance, fees) holds zero here, and its
-    balance is the sum of its entries (`credits.ledger.balance`).
+    balance is the sum of its entries (`credits.ledger.balance`). The column room is left to SQL.
     """
 
     kind = models.TextField()

@@ -466,6 +466,7 @@ UNNOTICED = {
     "credits_account.owner": "the same",
     "credits_account.reference": "the same",
     "credits_account.opened_at": "nothing is decided by it",
+    "credits_account.room": "it is room and nothing else",
     "credits_posting.digest": "tells a repeated request from another; exports have it",
     "credits_fold.folded_at": "nothing is decided by it",
     "credits_switch.reason": "words for staff",

@@ -140,6 +140,17 @@ def test_nobody_adds_entries_by_hand() -> None:
         run(f"{ENTRIES} (%s, 1, -1, NULL, NULL, 1), (%s, 2, 1, NULL, NULL, 1)", [made.id, made.id])
 
 
+@pytest.mark.parametrize("said", ["", "off", "{1,2}"])
+def test_what_a_function_said_does_not_outlast_it(said: str) -> None:
+    with undone():
+        pay(a_wallet(5), a_wallet(), 5)
+        if said:
+            run("SET LOCAL credits.writing = %s", [said])
+
+        with pytest.raises(AppendOnly, match="by the ledger's functions"), transaction.atomic():
+            run(POSTING, [uuid4(), "k", unique("hand"), DIGEST])
+
+
 @pytest.mark.parametrize(
     ("columns", "values"),
     [

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from credits import ledger
+from credits import ledger, round_trip
 from credits.amounts import MAX_AMOUNT
 from credits.errors import (
     AccountClosed,
@@ -55,6 +55,16 @@ def closed_wallet() -> AccountId:
     return wallet
 
 
+def rooms_of(*accounts: AccountId) -> list[int]:
+    """Return how many bytes of room each account still takes on its page."""
+    found = round_trip.rows(
+        "SELECT octet_length(coalesce(room, '')) FROM unnest(%s::bigint[]) WITH ORDINALITY"
+        " AS named (account, place) JOIN credits_account ON id = account ORDER BY place",
+        [list(accounts)],
+    )
+    return [room for (room,) in found]
+
+
 # --- Posting --------------------------------------------------------------------------------------
 
 
@@ -94,6 +104,21 @@ def test_issuance_and_fees_are_the_sum_of_their_entries() -> None:
 
     assert balance(ISSUANCE) == issued - 7
     assert balance(FEES) == fees + 3
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_account_gives_its_room_back_by_its_first_posting(*, many: bool) -> None:
+    ada, bo, cy = a_wallet(5), a_wallet(), a_wallet()
+    new = NewPosting(unique("first"), "transfer", [Leg(ada, -1), Leg(bo, 1)])
+    assert rooms_of(bo, cy) == [60, 60]
+
+    with transaction.atomic():
+        if many:
+            post_many([new])
+        else:
+            post(reference=new.reference, kind=new.kind, legs=new.legs)
+
+    assert rooms_of(ada, bo, cy) == [0, 0, 60]
 
 
 def test_a_posting_outside_a_transaction_is_a_mistake_of_the_program() -> None:

@@ -550,6 +550,24 @@ def test_no_posting_of_a_batch_is_without_entries(places: list[int]) -> None:
     assert refusal == "HL015"
 
 
+@pytest.mark.parametrize(
+    ("accounts", "amounts"),
+    [("{}", "{}"), (None, None), ("{1,2}", "{-1,1}"), ("{1,2,1,2}", "{-1,1}"), ("{1,2}", None)],
+)
+def test_every_leg_of_a_batch_has_an_account_and_an_amount(
+    accounts: str | None, amounts: str | None
+) -> None:
+    refusal = refusal_of(
+        "SELECT credits_post_many(ARRAY[gen_random_uuid(), gen_random_uuid()], %s::text[], '{k,k}',"
+        " ARRAY[sha256(''), sha256('')], '{\"\",\"\"}', '{\"\",\"\"}', '{1,1,2,2}', %s::bigint[],"
+        " %s::bigint[])",
+        [[unique("a"), unique("b")], accounts, amounts],
+    )
+
+    assert refusal is not None
+    assert refusal.sqlstate == "HL015"
+
+
 def test_arrays_that_do_not_count_from_one_make_no_posting_without_entries() -> None:
     sql = (
         "SELECT credits_post_many({ids}, %s::text[], '{{k,k}}', ARRAY[sha256(''), sha256('')],"

@@ -1,0 +1,1 @@
+ALTER TABLE credits_account DROP COLUMN room, SET (fillfactor = 70);
