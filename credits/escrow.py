@@ -361,12 +361,12 @@ def settle_many(ends: Sequence[End], beside: Sequence[NewPosting] = ()) -> list[
         "SELECT credits_settle_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
         " %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::text[])",
         [
-            ids,
-            [one.reference for one in new],
-            [one.kind for one in new],
-            [*map(_digest_of, paid), *map(digest_of, beside)],
-            [one.memo for one in new],
-            [one.subject for one in new],
+            round_trip.array(ids),
+            round_trip.text_array([one.reference for one in new]),
+            round_trip.text_array([one.kind for one in new]),
+            round_trip.bytes_array([*map(_digest_of, paid), *map(digest_of, beside)]),
+            round_trip.text_array([one.memo for one in new]),
+            round_trip.text_array([one.subject for one in new]),
             [*(end.work for end in paid), *(None for _ in beside)],
             round_trip.array(place for place, _ in legs),
             round_trip.array(leg.account for _, leg in legs),

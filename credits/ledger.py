@@ -179,12 +179,12 @@ def post_many(postings: Sequence[NewPosting]) -> list[Posted]:
         "SELECT credits_post_many(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[],"
         " %s::text[], %s::integer[], %s::bigint[], %s::bigint[])",
         [
-            ids,
-            [one.reference for one in postings],
-            [one.kind for one in postings],
-            [digest_of(one) for one in postings],
-            [one.memo for one in postings],
-            [one.subject for one in postings],
+            round_trip.array(ids),
+            round_trip.text_array([one.reference for one in postings]),
+            round_trip.text_array([one.kind for one in postings]),
+            round_trip.bytes_array([digest_of(one) for one in postings]),
+            round_trip.text_array([one.memo for one in postings]),
+            round_trip.text_array([one.subject for one in postings]),
             round_trip.array(place for place, _ in legs),
             round_trip.array(leg.account for _, leg in legs),
             round_trip.array(leg.amount for _, leg in legs),

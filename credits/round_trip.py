@@ -55,9 +55,26 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def array(numbers: Iterable[int]) -> str:
-    """Return numbers as PostgreSQL reads an array; much faster than a list that psycopg dumps."""
-    return f"{{{','.join(map(str, numbers))}}}"
+def array(values: Iterable[int | UUID]) -> str:
+    """Return numbers or ids as PostgreSQL reads an array; faster than a list that psycopg dumps."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def text_array(texts: Sequence[str]) -> str:
+    """Return texts as PostgreSQL reads an array; faster than a list that psycopg dumps.
+
+    None of them holds a NUL: the ledger refuses it (`ledger.check_text`), for PostgreSQL has none.
+    """
+    if not texts:
+        return "{}"
+    # Escaped all at once: a call for each text is what psycopg's way costs.
+    escaped = "\0".join(texts).replace("\\", r"\\").replace('"', r"\"")
+    return '{"' + escaped.replace("\0", '","') + '"}'
+
+
+def bytes_array(values: Sequence[bytes]) -> str:
+    """Return bytes as PostgreSQL reads an array; faster than a list that psycopg dumps."""
+    return text_array([rf"\x{value.hex()}" for value in values])
 
 
 def _session() -> BaseDatabaseWrapper:

@@ -21,10 +21,12 @@ from django.db import (
 )
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from credits import ledger
 from credits.errors import InsufficientCredits
-from credits.round_trip import row, rows
+from credits.round_trip import array, bytes_array, row, rows, text_array
 from tests.credits.cast import a_wallet, pay, unique
 from tests.owner import as_owner
 
@@ -146,6 +148,22 @@ def test_a_text_that_cannot_be_stored_never_leaves() -> None:
         row("SELECT %s::text", ["a\0b"])
 
     assert row("SELECT %s::text", ["ab"]) == ("ab",)
+
+
+@given(
+    texts=st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"))),
+    values=st.lists(st.binary()),
+    ids=st.lists(st.uuids()),
+)
+@example(
+    texts=["", "NULL", "null", '"', "\\", '\\"', ",", "{}", " a ", '","'], values=[b""], ids=[]
+)
+def test_arrays_come_back_as_they_went(
+    texts: list[str], values: list[bytes], ids: list[UUID]
+) -> None:
+    sent = [text_array(texts), bytes_array(values), array(ids)]
+
+    assert row("SELECT %s::text[], %s::bytea[], %s::uuid[]", sent) == (texts, values, ids)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
