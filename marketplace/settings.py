@@ -108,7 +108,7 @@ DATABASE_BUFFERS_MEGABYTES = env.number(
     "HANSA_DATABASE_BUFFERS_MEGABYTES",
     0,
     "Memory in which the embedded PostgreSQL keeps tables; 0 takes an eighth of what the machine,"
-    " or the container, has, but at least 128 and at most 1024.",
+    " or the container, has, but at least 128 and at most 4096.",
     most=1_000_000,
 )
 DATABASE_POOL_CONNECTIONS = env.number(

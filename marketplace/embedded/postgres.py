@@ -37,7 +37,7 @@ LEFTOVER_SECONDS = 5  # sessions of a dead server notice at once
 START_SECONDS = 60  # a crash may leave much to replay
 MEGABYTE = 2**20
 LEAST_BUFFERS_MEGABYTES = 128  # PostgreSQL's own default
-MOST_BUFFERS_MEGABYTES = 1024
+MOST_BUFFERS_MEGABYTES = 4096
 BUFFERS_PART = 8  # of the memory: the rest serves the market's programs and the system's own cache
 # PostgreSQL refuses to run as root; where we are root, one of these runs it. Never `nobody`, whose
 # files every other program that distrusts itself could read.
@@ -55,7 +55,7 @@ def bundled_programs() -> Path:
 def shared_buffers() -> dict[str, str]:
     """Return the setting for the memory in which a server keeps tables: an eighth of what there is.
 
-    At least 128 MB and at most 1 GB. Where we could not share twice as much, to leave room for what
+    At least 128 MB and at most 4 GB. Where we could not share twice as much, to leave room for what
     else a server needs, it is halved; where not even the least, `initdb` found out what works.
     """
     megabytes = memory_bytes() // BUFFERS_PART // MEGABYTE

@@ -105,7 +105,8 @@ GIGABYTE = 2**30
     [
         (GIGABYTE // 4, True, {"shared_buffers": "128MB"}),
         (2 * GIGABYTE, True, {"shared_buffers": "256MB"}),
-        (64 * GIGABYTE, True, {"shared_buffers": "1024MB"}),
+        (16 * GIGABYTE, True, {"shared_buffers": "2048MB"}),
+        (64 * GIGABYTE, True, {"shared_buffers": "4096MB"}),
         (64 * GIGABYTE, 1_030, {"shared_buffers": "512MB"}),
         (64 * GIGABYTE, 260, {"shared_buffers": "128MB"}),
         (64 * GIGABYTE, 250, {}),
