@@ -1,12 +1,15 @@
-"""What the processes of the ledger's bench do: the library's own calls, each in a transaction."""
+"""What the processes of the ledger's bench do: the library's own calls, each in a transaction.
+
+References are made as the market makes them, from ids that rise with time.
+"""
 
 import random
-from uuid import uuid4
 
 from django.db import connection, transaction
 
 from bench.crew import OutOfWork, Step
 from credits import escrow, ledger
+from credits.round_trip import new_id
 
 ACCOUNTS = 100_000
 PAYEES = 12
@@ -41,7 +44,7 @@ def posting(number: int, seconds: float) -> Step:
         giver, taker = dice.sample(accounts, 2)
         with transaction.atomic():
             ledger.post(
-                reference=f"transfer:{uuid4()}",
+                reference=f"transfer:{new_id()}",
                 kind="transfer",
                 legs=[ledger.Leg(giver, -SHARE), ledger.Leg(taker, SHARE)],
             )
@@ -61,7 +64,7 @@ def post_many(number: int, seconds: float) -> Step:
             giver, taker = dice.sample(accounts, 2)
             batch.append(
                 ledger.NewPosting(
-                    reference=f"transfer:{uuid4()}",
+                    reference=f"transfer:{new_id()}",
                     kind="transfer",
                     legs=[ledger.Leg(giver, -SHARE), ledger.Leg(taker, SHARE)],
                 )
@@ -77,7 +80,7 @@ def settlement(number: int, seconds: float) -> Step:
     """The end of an escrow, paid to 12 wallets."""
     accounts = wallets()
     dice = random.Random()
-    works = [f"work:{uuid4()}" for _ in range(round(MOST_SETTLEMENTS_PER_SECOND * (seconds + 1)))]
+    works = [f"work:{new_id()}" for _ in range(round(MOST_SETTLEMENTS_PER_SECOND * (seconds + 1)))]
     for first in range(0, len(works), FUNDED_AT_ONCE):
         with transaction.atomic():
             escrow.fund_many(
