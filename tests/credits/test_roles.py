@@ -594,6 +594,15 @@ def test_a_posting_has_two_legs_also_by_hand(both: list[tuple[AccountId, int]]) 
         assert refusal.sqlstate == "HL015"
 
 
+@pytest.mark.parametrize("beside", [[], [(ISSUANCE, -1), (FEES, 1)]])
+def test_unknown_accounts_are_found_although_the_rest_adds_up(
+    beside: list[tuple[AccountId, int]],
+) -> None:
+    unknown = [(AccountId(2**62), 5), (AccountId(2**62 + 1), -5)]
+
+    assert attempted(lambda: post_by_hand(*unknown, *beside)) == "HL003"
+
+
 @pytest.mark.parametrize("named", [[ISSUANCE, None], [None, FEES], [None, None]])
 def test_a_leg_names_an_account_also_by_hand(named: list[AccountId | None]) -> None:
     sql = "SELECT credits_post(%s, %s, 'k', %s, '', '', %s::bigint[], %s::bigint[])"
