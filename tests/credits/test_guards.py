@@ -254,6 +254,21 @@ def test_entries_that_do_not_balance_are_refused(rows: list[Row]) -> None:
         write_entries(*rows)
 
 
+def test_entries_of_two_postings_balance_each_whatever_the_functions_say() -> None:
+    one, other = uuid4(), uuid4()
+    with undone():
+        as_the_functions_do()
+        for made in (one, other):
+            run(POSTING, [made, "by hand", unique("hand"), DIGEST])
+        run("SET LOCAL credits.writing = %s", [f"on{one}"])
+        two_sides = f"{ENTRIES} (%s, 1, -5, NULL, NULL, 1), (%s, 2, 5, NULL, NULL, 1)"
+
+        with pytest.raises(UnbalancedLegs), transaction.atomic():
+            run(two_sides, [one, other])
+        run(two_sides, [other, other])
+        run(two_sides, [one, one])
+
+
 def test_a_number_of_an_account_is_taken_once() -> None:
     ada = a_wallet(10)
 
