@@ -18,7 +18,7 @@ import psycopg
 
 from bench import ledger_data, ledger_works
 from bench.crew import Crew, crew
-from bench.engine import Engine, running_engine
+from bench.engine import WARM_UP, Engine, running_engine
 from bench.ledger_works import ACCOUNTS, PAYEES, SHARE
 from bench.report import Row, table, write_json, write_svg
 from credits.ledger import FEES, SELECT_BALANCE
@@ -65,7 +65,7 @@ COMPARISONS = [
 def main() -> int:
     """Measure, print, write the results; the status is 1 where a ratio is under its floor."""
     options = _options()
-    rounds, seconds = (4, 1.0) if options.quick else (7, 3.0)
+    rounds, seconds = (3, 1.0) if options.quick else (6, 3.0)
     with ExitStack() as stack:
         engine = stack.enter_context(running_engine())
         measures = _prepare(stack, engine, options, seconds)
@@ -84,7 +84,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="four short rounds, under 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
     parser.add_argument("--scale", type=int, metavar="ENTRIES", help="also with so many entries")
     parser.add_argument(
         "--pgledger", nargs="+", type=Path, metavar="SQL", help="also pgledger: its files, in order"
@@ -221,7 +221,7 @@ def _settle(engine: Engine, seconds: float, clients: int, number: int, *, fee: b
         BOOKS,
         prefix,
         clients=clients,
-        each=round(MOST_SETTLEMENTS_PER_SECOND * seconds),
+        each=round(MOST_SETTLEMENTS_PER_SECOND * (WARM_UP + seconds)),
         amount=(PAYEES + fee) * SHARE,
     )
     engine.checkpoint()
