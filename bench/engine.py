@@ -36,7 +36,7 @@ class NotDurable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One running embedded server in a temporary folder.
+    """One running embedded server in a temporary folder. What it measures leaves out WARM_UP.
 
     Attributes:
         postgres: The server.
@@ -59,7 +59,7 @@ class Engine:
         )
 
     def tpcb(self, *, clients: int, seconds: float) -> float:
-        """Return transactions per second of the built-in TPC-B, prepared, after its warm-up."""
+        """Return transactions per second of the built-in TPC-B, prepared."""
         return self._rate("tpcb", ["--builtin=tpcb-like"], clients, seconds)
 
     def select_only(self, *, clients: int, seconds: float) -> float:

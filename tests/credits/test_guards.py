@@ -269,6 +269,20 @@ def test_entries_of_two_postings_balance_each_whatever_the_functions_say() -> No
         run(two_sides, [one, one])
 
 
+@pytest.mark.parametrize("said", ["on", "on{1,2}"])  # a batch; a posting begun before 0011
+def test_entries_that_no_function_names_are_summed_all_the_same(said: str) -> None:
+    made = uuid4()
+    with undone():
+        as_the_functions_do()
+        run(POSTING, [made, "by hand", unique("hand"), DIGEST])
+        run("SET LOCAL credits.writing = %s", [said])
+        entries = f"{ENTRIES} (%s, 1, -5, NULL, NULL, 1), (%s, 2, %s, NULL, NULL, 1)"
+
+        with pytest.raises(UnbalancedLegs), transaction.atomic():
+            run(entries, [made, made, 4])
+        run(entries, [made, made, 5])
+
+
 def test_a_number_of_an_account_is_taken_once() -> None:
     ada = a_wallet(10)
 
@@ -296,6 +310,14 @@ def test_the_function_refuses_an_account_named_twice_by_hand() -> None:
         run(
             "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, %s::bigint[], %s::bigint[], NULL)",
             [uuid4(), unique("twice"), DIGEST, [ada, ada, 2], [1, 1, -1]],
+        )
+
+
+def test_the_function_makes_no_posting_without_entries() -> None:
+    with pytest.raises(LedgerError), undone():
+        run(
+            "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, NULL, %s::bigint[], NULL)",
+            [uuid4(), unique("none"), DIGEST, [1, -1]],
         )
 
 

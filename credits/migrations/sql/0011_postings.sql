@@ -2,17 +2,20 @@
 -- grouping; legs are rows without a table of their own in between; and whether a derived account is known is
 -- asked inside the statement that writes.
 
--- Every INSERT of entries holds whole postings. Nearly always it is one, and credits.writing says which. Entries
--- are grouped only where it does not say, or is wrong about one of them, or they do not add up. Where a leg of
--- a posting is missing, its name is what is wrong, and not what the others add up to.
+-- Every INSERT of entries holds whole postings. Nearly always it is one, and credits.writing says which: behind
+-- 'on' stand its id and the accounts of its legs. Entries are grouped only where it does not say, or is wrong
+-- about one of them, or they do not add up. Where a leg of a posting is missing, its name is what is wrong, and
+-- not what the others add up to.
 CREATE OR REPLACE FUNCTION credits_check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    posting text := substr(current_setting('credits.writing'), 3, 36);
+    writing text := current_setting('credits.writing');
+    posting text := substr(writing, 3, 36);
     balanced boolean;
     wrong record;
     named bigint[];
 BEGIN
-    IF posting <> '' THEN
+    -- A posting that was under way when this function came names its accounts only.
+    IF posting <> '' AND NOT starts_with(posting, '{') THEN
         SELECT sum(amount) = 0 AND bool_and(posting_id = posting::uuid) INTO balanced FROM new_entries;
         -- No entry moves nothing, so what adds up to zero is two entries or more.
         IF balanced THEN
@@ -22,7 +25,7 @@ BEGIN
     SELECT sum(amount) AS total, count(*) AS entries INTO wrong FROM new_entries
     GROUP BY posting_id HAVING sum(amount) <> 0 OR count(*) < 2;
     IF FOUND THEN
-        named := nullif(substr(current_setting('credits.writing'), 39), '');
+        named := nullif(substr(writing, 39), '');
         IF cardinality(named) <> wrong.entries THEN
             PERFORM credits_refuse_names(named);
         END IF;
@@ -47,7 +50,7 @@ DECLARE
     now_epoch integer;
     recognised timestamptz := pg_postmaster_start_time();
     asked boolean := false;
-    -- For credits_check_entries, which meets a missing leg before we do.
+    -- For credits_check_entries, which needs no grouping then, and meets a missing leg before we do.
     writing text := set_config('credits.writing', concat('on', p_id, p_accounts), true);
     earlier uuid;
     held bigint;
@@ -124,7 +127,7 @@ BEGIN
     GET DIAGNOSTICS written = ROW_COUNT;
     -- An UPDATE passes an unknown account by, and takes a row once, however often it is joined. What is left
     -- may add up to zero, or be nothing.
-    IF written <> cardinality(p_accounts) THEN
+    IF written IS DISTINCT FROM cardinality(p_accounts) THEN
         PERFORM credits_refuse_names(p_accounts);
     END IF;
     RETURN p_id;
