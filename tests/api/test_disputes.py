@@ -46,6 +46,7 @@ from tests.builders.work import (
     again,
     available,
     deliver,
+    feeds_caught_up,
     rejected,
 )
 
@@ -256,6 +257,7 @@ def test_who_was_silent_sees_the_case_no_more() -> None:
 
 def told_of(dispute: Dispute, reader: Caller) -> str:
     """Return what the newest events say that are about a dispute's task."""
+    feeds_caught_up()
     events = ok(reader.get("/events?limit=100"))["results"]
     about = (str(event) for event in events)
     return "".join(one for one in about if dispute.task.public_id in one)

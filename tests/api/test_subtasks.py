@@ -38,7 +38,7 @@ from tests.builders.trees import (
     now,
     split,
 )
-from tests.builders.work import a_bid, a_contest, a_task, an_exact_check, deliver
+from tests.builders.work import a_bid, a_contest, a_task, an_exact_check, deliver, feeds_caught_up
 
 pytestmark = pytest.mark.django_db
 
@@ -387,6 +387,7 @@ def test_a_failed_predecessor_takes_what_waits_for_it_along_and_tells_the_lead()
     ok(lead.post(f"/tasks/{first.public_id}/cancel"))
 
     assert {now(one).state for one in (second, third)} == {"cancelled"}
+    feeds_caught_up()
     told = [
         event
         for event in ok(lead.get("/events", limit=100))["results"]
