@@ -14,7 +14,14 @@ from credits.ledger import FEES, AccountId, Leg, NewPosting
 from credits.models import Account, Posting
 from credits.rollup import roll_up
 from credits.seals import list_seals, seal
-from tests.credits.cast import a_wallet, pay, posting, unique, wait_until_somebody_waits
+from tests.credits.cast import (
+    a_wallet,
+    pay,
+    posting,
+    unique,
+    wait_until_settled,
+    wait_until_somebody_waits,
+)
 from tests.owner import as_owner
 
 pytestmark = pytest.mark.usefixtures("db", "_writing_resumes")
@@ -138,6 +145,7 @@ def books_of(cast: Cast) -> list[object]:
 
 def test_folds_and_seals_wait_until_writing_resumes() -> None:
     pay(a_wallet(5), FEES, 5)
+    wait_until_settled()
 
     with stopped():
         sealed = list_seals(limit=1)
