@@ -232,7 +232,8 @@ def _settle(engine: Engine, seconds: float, clients: int, number: int, *, fee: b
         f"\\set to{place} {first + place * part} + random(0, {part - 1})\n"
         for place in range(PAYEES)
     )
-    payees = [f":to{place}" for place in range(PAYEES)] + ([str(FEES)] if fee else [])
+    # In ascending order, as Python gives them.
+    payees = ([str(FEES)] if fee else []) + [f":to{place}" for place in range(PAYEES)]
     shares = [str(SHARE)] * len(payees)
     work = f"'{prefix}:' || :client_id || ':' || :n"
     script = (

@@ -300,6 +300,7 @@ def settle(
         (made,) = settle_many([end])
         return made
     _check_end(end)
+    ordered = dict(sorted(parts.items()))
     return _write(
         _SETTLE,
         work=work,
@@ -307,7 +308,7 @@ def settle(
         kind=kind,
         memo=memo,
         subject=subject,
-        arguments=[round_trip.array(parts), round_trip.array(parts.values())],
+        arguments=[round_trip.array(ordered), round_trip.array(ordered.values())],
         request=_request_of(end),
         casts=["bigint[]", "bigint[]"],
     )

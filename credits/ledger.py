@@ -134,6 +134,7 @@ def post(
     """
     check_texts(reference=reference, kind=kind, memo=memo, subject=subject)
     _check_legs(legs)
+    ordered = _in_order(legs)
     new = round_trip.new_id()
     written = round_trip.write(
         "SELECT credits_post(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::bigint[])",
@@ -141,11 +142,11 @@ def post(
             new,
             reference,
             kind,
-            digest(kind, _in_order(legs), memo, subject),
+            digest(kind, ordered, memo, subject),
             memo,
             subject,
-            round_trip.array(leg.account for leg in legs),
-            round_trip.array(leg.amount for leg in legs),
+            round_trip.array(account for account, _ in ordered),
+            round_trip.array(amount for _, amount in ordered),
         ],
     )
     return Posted(id=written, replayed=written != new)

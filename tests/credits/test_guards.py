@@ -313,11 +313,15 @@ def test_the_function_refuses_an_account_named_twice_by_hand() -> None:
         )
 
 
-def test_the_function_makes_no_posting_without_entries() -> None:
+@pytest.mark.parametrize("accounts", [None, []])
+@pytest.mark.parametrize("amounts", [[1, -1], []])
+def test_the_function_makes_no_posting_without_entries(
+    accounts: list[int] | None, amounts: list[int]
+) -> None:
     with pytest.raises(LedgerError), undone():
         run(
-            "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, NULL, %s::bigint[], NULL)",
-            [uuid4(), unique("none"), DIGEST, [1, -1]],
+            "SELECT credits_post(%s, %s, 'k', %s, '', '', NULL, %s::bigint[], %s::bigint[], NULL)",
+            [uuid4(), unique("none"), DIGEST, accounts, amounts],
         )
 
 

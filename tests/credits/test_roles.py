@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg import errors
 
 from credits import audit, escrow, roles
-from credits.ledger import FEES, ISSUANCE, AccountId, Leg, close_account
+from credits.ledger import FEES, ISSUANCE, AccountId, Leg, balance, close_account, entries_of
 from marketplace.ops.roles import OWNER, application, give_rights
 from tests.credits.books import seal_everything
 from tests.credits.cast import a_wallet, give, pay, posting, unique
@@ -272,7 +273,7 @@ def call(name: str, *values: object) -> Rows:
     return run(f"SELECT {name}({', '.join(['%s'] * len(values))})", list(values))
 
 
-def legs(*both: tuple[AccountId, int]) -> tuple[object, object]:
+def legs(*both: tuple[AccountId, int]) -> tuple[list[AccountId], list[int]]:
     return [account for account, _ in both], [amount for _, amount in both]
 
 
@@ -292,6 +293,15 @@ def post_by_hand(
             *(made or uuid4(), unique("by hand") if reference is None else reference),
             *(kind, digest, memo, subject, accounts, amounts),
         ],
+    )
+
+
+def batch_by_hand(*both: tuple[AccountId, int]) -> Rows:
+    """Post a batch of one."""
+    return run(
+        "SELECT credits_post_many(ARRAY[gen_random_uuid()], ARRAY[%s], '{k}', ARRAY[sha256('')],"
+        " '{\"\"}', '{\"\"}', array_fill(1, ARRAY[%s]), %s::bigint[], %s::bigint[])",
+        [unique("batch"), len(both), *legs(*both)],
     )
 
 
@@ -337,7 +347,7 @@ def reverse_into_itself() -> Rows:
     return reverse_by_hand(paid, paid)
 
 
-def post_to_an_account_named_twice() -> Rows:
+def post_to_a_wallet_named_twice() -> Rows:
     ada = a_wallet(1)
     return post_by_hand((ada, 1), (ada, 1), (ISSUANCE, -1))
 
@@ -385,7 +395,7 @@ ATTEMPTS: dict[str, tuple[Attempt, str]] = {
     "credits_posting_pkey": (post_under_a_known_id, ""),
     "credits_posting_reference_is_unique": (post_twice_under_a_reference, "HL004"),
     "credits_posting_reversed_once": (reverse_twice, ""),
-    "credits_entry_pkey": (lambda: post_by_hand((FEES, 1), (FEES, 1), (ISSUANCE, -2)), ""),
+    "credits_entry_pkey": (lambda: batch_by_hand((FEES, 1), (FEES, 1), (ISSUANCE, -2)), ""),
     "credits_entry_is_checked": (lambda: post_by_hand((ISSUANCE, -1), (FEES, 2)), "HL005"),
     "credits_seal_numbers_from_one": (lambda: seal_by_hand(number="0"), ""),
     "credits_seal_is_not_empty": (lambda: seal_by_hand(entries="0"), ""),
@@ -440,7 +450,11 @@ ASKED: dict[str, tuple[Attempt, str]] = {
         "HL002",
     ),
     "an account is known": (lambda: post_by_hand((AccountId(2**62), 1), (ISSUANCE, -1)), "HL003"),
-    "an account is named once": (post_to_an_account_named_twice, "HL015"),
+    "a wallet is named once": (post_to_a_wallet_named_twice, "HL015"),
+    "a derived account is named once": (
+        lambda: post_by_hand((FEES, 1), (FEES, 1), (ISSUANCE, -2)),
+        "HL015",
+    ),
     "nothing takes itself back": (reverse_into_itself, "23505"),
 }
 
@@ -581,6 +595,27 @@ def test_arrays_that_do_not_count_from_one_make_no_posting_without_entries() -> 
 
         assert refusal is not None
         assert refusal.sqlstate in ("HL005", "HL015"), refusal
+
+
+@pytest.mark.parametrize("first", [1, 0])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_legs_mean_the_same_in_any_order_also_by_hand(order: tuple[int, ...], first: int) -> None:
+    ada, bo = a_wallet(10), a_wallet()
+    both = [(ISSUANCE, -6), (FEES, 2), (ada, -3), (bo, 7)]
+    made = uuid4()
+    arrays = [
+        f"[{first}:{first + 3}]={{{','.join(map(str, one))}}}"
+        for one in legs(*(both[place] for place in order))
+    ]
+
+    with undone():
+        run(
+            "SELECT credits_post(%s, %s, 'k', %s, '', '', %s::bigint[], %s::bigint[])",
+            [made, unique("any order"), DIGEST, *arrays],
+        )
+
+        assert [(leg.account, leg.amount) for leg in entries_of(made)] == both
+        assert (balance(ada), balance(bo)) == (7, 7)
 
 
 @pytest.mark.parametrize("both", [[], [(FEES, 1)]])
