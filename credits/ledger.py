@@ -204,7 +204,8 @@ def reverse(posting: UUID, *, reference: str, memo: str = "") -> Posted:
             as an ended escrow is.
         ReferenceReused, InvalidReference, InvalidText: As `post`.
 
-    Transaction: the caller's. Locks: as `post`. Round trips: one.
+    Transaction: the caller's. Locks: that posting, against others who take it back; then as `post`.
+    Round trips: one.
     """
     check_texts(reference=reference, kind="reversal", memo=memo, subject="")
     new = round_trip.new_id()

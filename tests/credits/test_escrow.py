@@ -607,7 +607,8 @@ def test_the_calls_for_many_go_and_come_and_batches_are_posted_without_them() ->
             "credits_allocate_many",
             "credits_settle_many",
             "credits_post_many",  # the one that ends escrows
-            "credits_leg",  # a later migration's
+            "credits_leg",  # later migrations'
+            "credits_refuse_writer",
         }
         assert functions() == before
         transaction.set_rollback(True)

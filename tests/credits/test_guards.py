@@ -134,10 +134,13 @@ def test_nobody_posts_by_hand() -> None:
 
 
 def test_nobody_adds_entries_by_hand() -> None:
-    made = posting(Leg(ISSUANCE, -1), Leg(FEES, 1))
+    made = posting(Leg(ISSUANCE, -1), Leg(FEES, 1)).id
+    ada = a_wallet(1)
 
     with pytest.raises(AppendOnly, match="credits_entry"), undone():
-        run(f"{ENTRIES} (%s, 1, -1, NULL, NULL, 1), (%s, 2, 1, NULL, NULL, 1)", [made.id, made.id])
+        run(f"{ENTRIES} (%s, %s, -1, 2, 0, 1), (%s, %s, 1, 3, 1, 1)", [made, ada, uuid4(), ada])
+    with pytest.raises(AppendOnly, match="credits_entry"), undone():
+        run("INSERT INTO credits_entry SELECT * FROM credits_entry WHERE false")
 
 
 @pytest.mark.parametrize("said", ["", "off", "{1,2}"])

@@ -416,7 +416,6 @@ OUT_OF_REACH = {
     "credits_account_changes_by_function": "it is for those who may write",
     "credits_posting_is_made_by_function": "it is for those who may write",
     "credits_posting_is_append_only": "nothing changes a posting",
-    "credits_entry_is_made_by_function": "it is for those who may write",
     "credits_entry_is_append_only": "nothing changes an entry",
     "credits_entry_number": "the account's row is locked while a number is taken",
     "credits_epoch_pkey": "only the owner raises the epoch",

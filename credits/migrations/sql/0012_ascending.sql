@@ -1,5 +1,7 @@
 -- Legs in ascending order of their accounts. Then the accounts of a posting are found and locked in one scan of
--- their index, without a table of legs to sort and to join, and derived accounts are read in the same way.
+-- their index, without a table of legs to sort and to join, and derived accounts are read in the same way. Two
+-- things less are set up for each posting: whether its id or what it takes back is known is asked by the
+-- constraints alone, and the check of entries also asks who writes them.
 
 -- What p_account gets of p_amounts, which belong to p_accounts in ascending order; found by bisection. Such a
 -- function is written into the statement that calls it, and costs no call.
@@ -7,6 +9,58 @@ CREATE FUNCTION credits_leg(p_account bigint, p_accounts bigint[], p_amounts big
 LANGUAGE sql IMMUTABLE AS $$
     SELECT p_amounts[width_bucket(p_account, p_accounts)]
 $$;
+
+CREATE FUNCTION credits_refuse_writer(p_table name) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is written by the ledger''s functions alone', p_table
+        USING ERRCODE = 'HL012', DETAIL = json_build_object('table', p_table);
+END $$;
+
+-- Who writes says 'on' in credits.writing; credits_check_entries says what may stand behind it.
+CREATE OR REPLACE FUNCTION credits_refuse_by_hand() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF starts_with(current_setting('credits.writing', true), 'on') IS NOT TRUE THEN
+        PERFORM credits_refuse_writer(TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Every INSERT of entries is one of the ledger's functions', and holds whole postings. Nearly always it is one
+-- posting, and credits.writing says which: behind 'on' stand its id and the accounts of its legs. Entries are
+-- grouped only where it does not say, or is wrong about one of them, or they do not add up. Where a leg of a
+-- posting is missing, its name is what is wrong, and not what the others add up to.
+CREATE OR REPLACE FUNCTION credits_check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    writing text := current_setting('credits.writing', true);
+    posting text := substr(writing, 3, 36);
+    balanced boolean;
+    wrong record;
+    named bigint[];
+BEGIN
+    IF starts_with(writing, 'on') IS NOT TRUE THEN
+        PERFORM credits_refuse_writer(TG_TABLE_NAME);
+    END IF;
+    -- A posting that was under way when 0011 came names its accounts only.
+    IF posting <> '' AND NOT starts_with(posting, '{') THEN
+        SELECT sum(amount) = 0 AND bool_and(posting_id = posting::uuid) INTO balanced FROM new_entries;
+        -- No entry moves nothing, so what adds up to zero is two entries or more.
+        IF balanced THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    SELECT sum(amount) AS total, count(*) AS entries INTO wrong FROM new_entries
+    GROUP BY posting_id HAVING sum(amount) <> 0 OR count(*) < 2;
+    IF FOUND THEN
+        named := nullif(substr(writing, 39), '');
+        IF cardinality(named) <> wrong.entries THEN
+            PERFORM credits_refuse_names(named);
+        END IF;
+        RAISE EXCEPTION 'the entries of a posting add up to zero' USING ERRCODE = 'HL005',
+            DETAIL = json_build_object('total', wrong.total);
+    END IF;
+    RETURN NULL;
+END $$;
+DROP TRIGGER credits_entry_is_made_by_function ON credits_entry;
 
 -- Derived accounts are those with ids below 1000, which the primary key finds as well.
 DROP INDEX credits_account_derived;
@@ -26,14 +80,11 @@ AS $$
 DECLARE
     now_epoch integer;
     recognised timestamptz := pg_postmaster_start_time();
-    asked boolean := false;
     -- For credits_check_entries, which needs no grouping then, and meets a missing leg before we do.
     writing text := set_config('credits.writing', concat('on', p_id, p_accounts), true);
     earlier uuid;
     held bigint;
     ascending boolean;
-    named bigint;
-    previous bigint := 0;
     written integer;
 BEGIN
     LOOP
@@ -41,26 +92,16 @@ BEGIN
         INSERT INTO credits_posting (id, reference, kind, digest, memo, subject, reverses, epoch)
         SELECT p_id, p_reference, p_kind, p_digest, p_memo, p_subject, p_reverses, life.epoch
         FROM credits_epoch AS life WHERE life.only_row AND life.server_started_at = recognised
-        -- Any conflict: which of the indexes meets a rival first is not said, and a rival with the same
-        -- reversal meets both.
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (reference) DO NOTHING
         RETURNING epoch INTO now_epoch;
         EXIT WHEN FOUND;
         earlier := credits_replayed(p_reference, p_digest, p_ends);
         IF earlier IS NOT NULL THEN
             RETURN earlier;
-        ELSIF asked AND EXISTS (
-            SELECT FROM credits_epoch AS life WHERE life.only_row AND life.server_started_at = recognised)
-        THEN
-            RAISE EXCEPTION 'the posting was taken back before, or the id is taken'
-                USING ERRCODE = 'unique_violation', CONSTRAINT = CASE WHEN p_reverses IS NULL
-                    THEN 'credits_posting_pkey' ELSE 'credits_posting_reversed_once' END;
         END IF;
         -- Most likely nobody has posted since the server started. Again, with what the row says then,
-        -- until it says what was looked for: somebody else may be noting the start just now. What stands in
-        -- the way after that is a rival under another name.
+        -- until it says what was looked for: somebody else may be noting the start just now.
         recognised := credits_recognise_server();
-        asked := true;
     END LOOP;
     IF p_amounts IS NULL THEN
         -- How much is held is known only under the lock, and the first row in ascending id may be
@@ -76,12 +117,9 @@ BEGIN
     END IF;
     -- credits_leg counts from 1, and bisects.
     ascending := array_lower(p_accounts, 1) = 1 AND array_lower(p_amounts, 1) = 1;
-    IF ascending THEN
-        FOREACH named IN ARRAY p_accounts LOOP
-            ascending := ascending AND named > previous;
-            previous := named;
-        END LOOP;
-    END IF;
+    FOR place IN 2 .. coalesce(cardinality(p_accounts), 0) LOOP
+        ascending := ascending AND p_accounts[place] > p_accounts[place - 1];
+    END LOOP;
     IF ascending IS NOT TRUE THEN
         SELECT array_agg(account ORDER BY account), array_agg(amount ORDER BY account)
         INTO p_accounts, p_amounts FROM unnest(p_accounts, p_amounts) AS leg (account, amount);
@@ -151,11 +189,38 @@ BEGIN
                         p_accounts || escrow, p_amounts || -parts, escrow);
 END $$;
 
+-- Takes a posting back, once: posts its entries with their signs turned. Who takes the same one back at the
+-- same time waits, so that a repetition meets the reference and not the constraint.
+CREATE OR REPLACE FUNCTION credits_reverse(
+    p_id uuid, p_posting uuid, p_reference text, p_digest bytea, p_memo text
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    about text;
+    accounts bigint[];
+    amounts bigint[];
+BEGIN
+    SELECT subject INTO about FROM credits_posting WHERE id = p_posting FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no posting %', p_posting
+            USING ERRCODE = 'HL014', DETAIL = json_build_object('posting', p_posting);
+    END IF;
+    SELECT array_agg(account_id ORDER BY account_id), array_agg(-amount ORDER BY account_id)
+    INTO accounts, amounts FROM credits_entry WHERE posting_id = p_posting;
+    RETURN credits_post(p_id, p_reference, 'reversal', p_digest, p_memo, about, p_posting,
+                        accounts, amounts, NULL);
+END $$;
+
 -- Replaced, a function forgets what 0005 set, and PostgreSQL lets everybody call a new one. Written last, a
 -- temporary schema is searched last.
 DO $$
+DECLARE
+    call regprocedure;
 BEGIN
-    EXECUTE format('ALTER FUNCTION credits_settle(uuid, text, text, bytea, text, text, text, bigint[], bigint[])'
-        ' SET search_path = %I, pg_temp', current_schema());
+    FOREACH call IN ARRAY ARRAY[
+        'credits_settle(uuid, text, text, bytea, text, text, text, bigint[], bigint[])',
+        'credits_reverse(uuid, uuid, text, bytea, text)'
+    ]::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', call, current_schema());
+    END LOOP;
 END $$;
-REVOKE ALL ON FUNCTION credits_leg(bigint, bigint[], bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION credits_leg(bigint, bigint[], bigint[]), credits_refuse_writer(name) FROM PUBLIC;
